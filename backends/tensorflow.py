@@ -1,0 +1,1 @@
+"""Placeholder while its author writes it."""

@@ -1,0 +1,1 @@
+"""Cases that hold every backend to the same behaviour."""

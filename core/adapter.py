@@ -1,0 +1,269 @@
+"""The contract of a backend: one adapter class with a few verbs and a table of lowerings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Union
+
+import numpy as np
+
+from .errors import GradientsNotSupportedError, StructureError
+from .init.laws import Array
+from .ops.table import Ops
+from .tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from .nn.module import Module
+    from .parameter import Parameter
+    from .trace import Call
+
+Layout = Union[str, tuple[str, tuple[int, ...]]]
+"""A native name, and the order of axes that turns the canonical layout into the native one."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `Module.to` was told besides the backend's name."""
+
+    device: Any = None
+    dtype: str = "float32"
+    data_format: str = "channels_first"
+    compile: bool | None = None
+
+    def updated(self, **changes: Any) -> Options:
+        """Return the options with some of them changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Where a backend knowingly differs from the others: what, why, and how much at most."""
+
+    what: str
+    why: str
+    bound: str
+
+
+@dataclass
+class Binding:
+    """One net lowered by one adapter."""
+
+    adapter: Adapter
+    root: Module
+    options: Options
+    natives: dict[int, Any] = field(default_factory=dict)
+    """The native object of each module, by the module's id."""
+    slots: dict[int, list[Slot]] = field(default_factory=dict)
+    """Where each parameter lives, by the parameter's id; several where it is tied."""
+    checked: set[int] = field(default_factory=set)
+    """Modules whose sizes the framework's own inference has confirmed."""
+    stale: bool = False
+    """Whether the net's structure changed since it was lowered."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """The adapter's own: variables, compiled calls, generators."""
+
+    def native(self, module: Module) -> Any:
+        """Return a module's native object, lowering it if it was not yet."""
+        from .lowering import lower
+
+        if id(module) not in self.natives:
+            self.natives[id(module)] = lower(self, module)
+        return self.natives[id(module)]
+
+
+@dataclass
+class Slot:
+    """A parameter's place in a native module: the object, the native name, the layout."""
+
+    binding: Binding
+    parameter: Parameter
+    module: Module
+    native_name: str
+    axes: tuple[int, ...] | None = None
+
+    @property
+    def owner(self) -> Any:
+        """The native module that holds it."""
+        return self.binding.natives[id(self.module)]
+
+    def to_native(self, canonical: Array) -> Array:
+        """Return an array in the native layout."""
+        return canonical if self.axes is None else np.ascontiguousarray(canonical.transpose(self.axes))
+
+    def to_canonical(self, native: Array) -> Array:
+        """Return an array in the canonical layout."""
+        if self.axes is None:
+            return native
+        return np.ascontiguousarray(native.transpose(tuple(np.argsort(self.axes))))
+
+    def canonical_shape(self, native: Iterable[int]) -> tuple[int, ...]:
+        """Return a native shape with its axes in the canonical order."""
+        sizes = tuple(int(size) for size in native)
+        return sizes if self.axes is None else tuple(sizes[axis] for axis in np.argsort(self.axes))
+
+    def native_shape(self) -> tuple[int, ...]:
+        """Return the parameter's shape with its axes in the native order."""
+        sizes = self.parameter.shape.known()
+        return sizes if self.axes is None else tuple(sizes[axis] for axis in self.axes)
+
+    def take(self) -> Array:
+        """Return the parameter's values to be stored natively: waiting ones, else newly drawn."""
+        return self.to_native(self.parameter.take())
+
+    def read(self) -> Array:
+        """Return the values in the canonical layout; they may share the framework's memory."""
+        return self.to_canonical(self.binding.adapter.read(self))
+
+    def write(self, canonical: Array) -> None:
+        """Replace the values."""
+        self.binding.adapter.write(self, self.to_native(canonical))
+
+    def native(self) -> Any:
+        """Return the framework's own parameter."""
+        return self.binding.adapter.parameter(self)
+
+    def gradient(self) -> Array | None:
+        """Return the gradient in the canonical layout, None if there is none."""
+        gradient = self.binding.adapter.gradient(self)
+        return None if gradient is None else np.array(self.to_canonical(gradient))
+
+
+Lowering = Callable[[Any, Binding], Any]
+
+
+class Adapter(ABC):
+    """One framework: how nets are lowered to its modules and how its tensors are handled.
+
+    A subclass fills `name`, `ops`, the abstract verbs, and the table of lowerings::
+
+        @MyAdapter.lowers(nn.Dense, weight=("kernel", (1, 0)), bias="bias")
+        def dense(layer, binding):
+            return framework.Dense(layer.units)
+
+    The table is the list of what the backend can do: support can't be claimed and missing.
+    """
+
+    name: ClassVar[str]
+    ops: Ops
+    deviations: ClassVar[tuple[Deviation, ...]] = ()
+    table: ClassVar[dict[type, tuple[Lowering, Mapping[str, Layout]]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls.table = dict(cls.table)
+
+    @classmethod
+    def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[Lowering], Lowering]:
+        """Enter a lowering for layer types, with the native name and layout of each parameter.
+
+        A parameter not named here keeps its name and layout.
+        """
+
+        def enter(lowering: Lowering) -> Lowering:
+            for kind in kinds:
+                cls.table[kind] = (lowering, layouts)
+            return lowering
+
+        return enter
+
+    # Tensors.
+
+    @abstractmethod
+    def owns(self, value: Any) -> bool:
+        """Return whether this is one of the framework's tensors (tracers and symbols too)."""
+
+    @abstractmethod
+    def from_numpy(self, array: Array, options: Options) -> Any:
+        """Return a native tensor with the array's values and type, on the options' device."""
+
+    @abstractmethod
+    def to_numpy(self, tensor: Any) -> Array:
+        """Return a native tensor's values; waits for work still under way."""
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        """Return the shape and type of a native tensor."""
+        return TensorSpec(tuple(int(n) for n in tensor.shape), str(tensor.dtype).rpartition(".")[2])
+
+    def accept(self, tensor: Any, options: Options) -> Any:
+        """Return a native tensor as the bound call takes it: a place for legacy types."""
+        return tensor
+
+    # Modules.
+
+    @abstractmethod
+    def compose(self, module: Module, attributes: dict[str, Any], binding: Binding) -> Any:
+        """Return a native module whose call is the user's `forward`.
+
+        Args:
+            module: The user's module; `module.own_parameters()` are the arrays it declares.
+            attributes: Its other attributes, every module in them already native.
+            binding: The lowering under way.
+        """
+
+    @abstractmethod
+    def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
+        """Return the native shape of each parameter (by id) as the framework infers it.
+
+        The framework's own deferral answers, from the shapes that each module was called with.
+        Nothing is allocated, drawn or kept.
+        """
+
+    @abstractmethod
+    def materialize(self, binding: Binding, modules: list[Module]) -> None:
+        """Give the native parameters of these modules memory and values (`Slot.take`)."""
+
+    @abstractmethod
+    def runner(self, binding: Binding, module: Module) -> Callable[..., Any]:
+        """Return the fastest call of a module on native tensors, in its present mode.
+
+        It honours `binding.options.compile` and `module.training`, and raises a failure of the
+        framework at this call, not at a later one.
+        """
+
+    def set_mode(self, binding: Binding) -> None:  # noqa: B027 - most frameworks take it per call
+        """Tell the native modules about each module's `training`."""
+
+    def variables(self, binding: Binding) -> Any:
+        """Return the framework's state tree, where it keeps state apart from modules."""
+        raise StructureError(
+            f"The {self.name} backend keeps its values in the native module; there are no variables."
+        )
+
+    def set_variables(self, binding: Binding, variables: Any) -> None:
+        """Replace the framework's state tree."""
+        self.variables(binding)
+
+    # Parameters.
+
+    @abstractmethod
+    def is_ready(self, slot: Slot) -> bool:
+        """Return whether the native parameter has values."""
+
+    @abstractmethod
+    def parameter(self, slot: Slot) -> Any:
+        """Return the native parameter."""
+
+    @abstractmethod
+    def read(self, slot: Slot) -> Array:
+        """Return the values in the native layout."""
+
+    @abstractmethod
+    def write(self, slot: Slot, array: Array) -> None:
+        """Replace the values by an array in the native layout."""
+
+    def gradient(self, slot: Slot) -> Array | None:
+        """Return the gradient that the framework keeps on the parameter, in the native layout."""
+        stored = slot.binding.memory.get("gradients", {})
+        result: Array | None = stored.get(id(slot.parameter))
+        return result
+
+    @abstractmethod
+    def gradients(
+        self, binding: Binding, module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> dict[int, Array]:
+        """Return the gradient of ``loss(module(*inputs))`` for each trainable parameter, by id.
+
+        In the native layout. Raises `GradientsNotSupportedError` where there are none.
+        """
+        raise GradientsNotSupportedError(f"The {self.name} backend has no gradients.")

@@ -1,0 +1,51 @@
+"""Layers, containers and parameters: what nets are described with."""
+
+from ..parameter import Buffer, Parameter, ParameterMapping, State
+from .activations import (
+    GELU,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from .containers import ModuleDict, ModuleList, Sequential
+from .conv import Conv1d, Conv2d
+from .dense import Dense
+from .embedding import Embedding
+from .module import Layer, Module
+from .norm import BatchNorm, LayerNorm
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+
+__all__ = [
+    "GELU",
+    "AvgPool2d",
+    "BatchNorm",
+    "Buffer",
+    "Conv1d",
+    "Conv2d",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "MaxPool2d",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ParameterMapping",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "State",
+    "Tanh",
+]

@@ -1,0 +1,148 @@
+"""Containers of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, overload
+
+from ..errors import InvalidArgumentError
+from .module import Module
+
+
+class ModuleList(Module):
+    """Modules in a row, as an attribute of a net; it has no `forward` of its own.
+
+    >>> blocks = nn.ModuleList([nn.Dense(3), nn.Dense(2)])
+    >>> blocks.append(nn.Dense(1))
+    >>> len(blocks), blocks[-1].units
+    (3, 1)
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.length = 0
+        self.extend(modules)
+
+    def append(self, module: Module) -> None:
+        """Put a module at the end."""
+        if not isinstance(module, Module):
+            raise InvalidArgumentError.of(type(self).__name__, "each item", "a module", module)
+        setattr(self, str(self.length), module)
+        self.length += 1
+
+    def extend(self, modules: Iterable[Module]) -> None:
+        """Put modules at the end."""
+        for module in modules:
+            self.append(module)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before this position."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._replace(modules)
+
+    def __delitem__(self, index: int) -> None:
+        modules = list(self)
+        del modules[index]
+        self._replace(modules)
+
+    def _replace(self, modules: list[Module]) -> None:
+        for position in range(self.length):
+            delattr(self, str(position))
+        self.length = 0
+        self.extend(modules)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, str(position)) for position in range(self.length))
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        positions = range(self.length)[index]
+        if isinstance(positions, int):
+            return getattr(self, str(positions))
+        return [getattr(self, str(position)) for position in positions]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, str(range(self.length)[index]), module)
+
+
+class Sequential(ModuleList):
+    """Modules called one after the other.
+
+    >>> net = nn.Sequential(nn.Dense(256), nn.ReLU(), nn.Dense(10))
+    >>> net(numpy.ones((2, 20), "float32")).shape
+    (2, 10)
+    >>> net[0].weight.shape, len(net)
+    ((256, 20), 3)
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__(modules)
+
+    def forward(self, x: Any) -> Any:
+        for module in self:
+            x = module(x)
+        return x
+
+
+class ModuleDict(Module):
+    """Modules by name, as an attribute of a net; it has no `forward` of its own.
+
+    >>> heads = nn.ModuleDict({"digit": nn.Dense(10)})
+    >>> heads["parity"] = nn.Dense(2)
+    >>> list(heads)
+    ['digit', 'parity']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        self.names: tuple[str, ...] = ()
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        reserved = name not in self.names and hasattr(self, name) if isinstance(name, str) else True
+        if reserved or not name or "." in name:
+            raise InvalidArgumentError.of(
+                "nn.ModuleDict", "each name", "a string without dots that is no attribute", name
+            )
+        if not isinstance(module, Module):
+            raise InvalidArgumentError.of("nn.ModuleDict", "each value", "a module", module)
+        setattr(self, name, module)
+        self.names = (*(each for each in self.names if each != name), name)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise InvalidArgumentError.choice("nn.ModuleDict", "name", self.names, name)
+        return getattr(self, name)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self, name)
+        self.names = tuple(each for each in self.names if each != name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names, in order."""
+        return self.names
+
+    def values(self) -> list[Any]:
+        """Return the modules, in order."""
+        return [getattr(self, name) for name in self.names]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return (name, module) pairs, in order."""
+        return [(name, getattr(self, name)) for name in self.names]

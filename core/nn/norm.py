@@ -1,0 +1,123 @@
+"""Normalization."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import InvalidArgumentError, ShapeMismatchError
+from ..init.laws import Ones, Zeros
+from ..parameter import Buffer, Parameter
+from .arguments import known_size
+from .module import Layer
+from .rules import channel_axis, fit, require_floating, require_rank
+
+
+class BatchNorm(Layer):
+    """Normalize each channel over the batch, in training; by running statistics otherwise.
+
+    Args:
+        eps: Added to the variance under the root.
+        momentum: Weight of the new statistics: ``running = (1 - m) running + m new``.
+        affine: Whether to scale and shift by learned parameters.
+        weight_init: Law of the scale, one by default.
+        bias_init: Law of the shift, zero by default.
+        in_features: Number of channels; without it, taken from the first input.
+
+    Names, defaults and the unbiased running variance are those of `torch.nn.BatchNorm2d`
+    (Ioffe and Szegedy, arXiv:1502.03167). Any rank from ``(batch, channels)`` on; the channels
+    are axis 1, or the last as the net's data format says.
+
+    >>> layer = nn.BatchNorm()
+    >>> layer(numpy.ones((2, 3, 5, 5), "float32")).shape, layer.running_mean.shape
+    ((2, 3, 5, 5), (3,))
+    >>> layer.running_mean.numpy().round(3).tolist()
+    [0.1, 0.1, 0.1]
+    """
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        in_features: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.eps = _positive(self, "eps", eps)
+        self.momentum = _positive(self, "momentum", momentum)
+        self.affine = bool(affine)
+        self.in_features = known_size(self, "in_features", in_features)
+        size = (self.in_features,)
+        self.weight = Parameter(size, weight_init, role="scale") if affine else None
+        self.bias = Parameter(size, bias_init, role="bias") if affine else None
+        self.running_mean = Buffer(size, Zeros())
+        self.running_var = Buffer(size, Ones())
+
+    def infer_shapes(self, x: Any) -> Any:
+        """Return the spec of the output; all parameters take the number of channels."""
+        require_rank(self, x, at_least=2)
+        require_floating(self, x)
+        axis = channel_axis(self, x)
+        for parameter in self.own_parameters().values():
+            fit(self, parameter, 0, x.shape[axis], "channels:")
+        others = [size for i, size in enumerate(x.shape) if i != axis]
+        if self.training and all(isinstance(size, int) for size in others) and math.prod(others) == 1:
+            raise ShapeMismatchError.at(
+                self.label, "in training, values per channel", "more than 1", 1,
+                "A variance needs two. Use a larger batch, or net.eval().",
+            )
+        return x
+
+
+class LayerNorm(Layer):
+    """Normalize the last axis of each example, then scale and shift.
+
+    Args:
+        eps: Added to the variance under the root; `torch.nn.LayerNorm`'s 1e-5.
+        affine: Whether to scale and shift by learned parameters.
+        bias: Whether there is a shift.
+        weight_init: Law of the scale, one by default.
+        bias_init: Law of the shift, zero by default.
+        in_features: Size of the last axis; without it, taken from the first input.
+
+    Source: Ba, Kiros and Hinton, arXiv:1607.06450.
+
+    >>> layer = nn.LayerNorm()
+    >>> layer(numpy.array([[1.0, 3.0]], "float32")).round(2).tolist(), layer.weight.shape
+    ([[-1.0, 1.0]], (2,))
+    """
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+        *,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        in_features: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.eps = _positive(self, "eps", eps)
+        self.affine = bool(affine)
+        self.in_features = known_size(self, "in_features", in_features)
+        size = (self.in_features,)
+        self.weight = Parameter(size, weight_init, role="scale") if affine else None
+        self.bias = Parameter(size, bias_init, role="bias") if affine and bias else None
+
+    def infer_shapes(self, x: Any) -> Any:
+        """Return the spec of the output; all parameters take the last axis's size."""
+        require_rank(self, x, at_least=1)
+        require_floating(self, x)
+        for parameter in self.own_parameters().values():
+            fit(self, parameter, 0, x.shape[-1], "features:")
+        return x
+
+
+def _positive(layer: object, name: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+        raise InvalidArgumentError.of(f"nn.{type(layer).__name__}", name, "a positive number", value)
+    return float(value)

@@ -1,0 +1,97 @@
+"""What the layers' shape rules share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import DTypeMismatchError, ShapeMismatchError
+from ..parameter import Parameter
+from ..shape import Size
+from ..tensor import FLOATS, TensorSpec
+from .arguments import Activation, activation_function
+from .module import Layer
+
+
+def require_rank(layer: Layer, x: Any, *, exactly: int | None = None, at_least: int = 1) -> None:
+    """Raise `ShapeMismatchError` unless the input has the rank that the layer takes."""
+    if exactly is not None and x.ndim != exactly:
+        axes = _axes(layer, exactly)
+        raise ShapeMismatchError.at(
+            layer.label, f"an input of rank {exactly},", axes, f"the shape {_text(x)}"
+        )
+    if x.ndim < at_least:
+        raise ShapeMismatchError.at(
+            layer.label, "an input of rank at least", at_least, f"the shape {_text(x)}"
+        )
+
+
+def require_floating(layer: Layer, x: Any) -> None:
+    """Raise `DTypeMismatchError` unless the input is floating point."""
+    if x.dtype not in (*FLOATS, None):
+        raise DTypeMismatchError.at(
+            layer.label, "floating-point", x.dtype, "Convert it, for example with ops.astype(x, 'float32')."
+        )
+
+
+def fit(layer: Layer, parameter: Parameter, axis: int, size: Size, what: str) -> None:
+    """Give a parameter's axis the size met in the input, or check it against the known one."""
+    known = parameter.shape[axis]
+    if isinstance(size, int) and known is not None and known != size:
+        seen = layer._isomorph.seen
+        hint = f"The layer's first input was {seen}." if seen else "That size was given to the constructor."
+        raise ShapeMismatchError.at(layer.label, what + ":", known, size, hint)
+    shape: list[Any] = list(parameter.shape)
+    shape[axis] = size if known is None else known
+    parameter.shape = tuple(shape)
+
+
+def channel_axis(layer: Layer, x: Any) -> int:
+    """Return the axis of the channels under the net's data format; 1 for a matrix."""
+    from ..trace import current
+
+    trace = current()
+    last = trace is not None and trace.data_format == "channels_last"
+    return x.ndim - 1 if last else min(1, x.ndim - 1)
+
+
+def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: int, padding: Any) -> Size:
+    """Return how many positions a sliding window has along one axis.
+
+    ``"same"``: ``ceil(size / stride)``, the TensorFlow rule. Symmetric padding p:
+    ``floor((size + 2 p - dilation (kernel - 1) - 1) / stride) + 1``, as in `torch.nn.Conv2d`.
+    """
+    if padding == "same":
+        return (size + (stride - 1)) // stride
+    extent = dilation * (kernel - 1) + 1
+    room = size + (2 * padding - extent)
+    if isinstance(room, int) and room < 0:
+        raise ShapeMismatchError.at(
+            layer.label, "a padded input of at least the window's", extent, f"{size} + 2 * {padding}",
+            "Make the window smaller or the input larger.",
+        )
+    return room // stride + 1
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return (before, after) of ``padding="same"``: the TensorFlow rule, extra at the end."""
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def activated(activation: Activation, spec: TensorSpec) -> Any:
+    """Return the spec behind an activation."""
+    function = activation_function(activation)
+    return spec if function is None else function(spec)
+
+
+def _text(x: Any) -> str:
+    from ..shape import format_shape
+
+    return format_shape(x.shape)
+
+
+def _axes(layer: Layer, rank: int) -> str:
+    space = {3: "length", 4: "height, width"}.get(rank, "...")
+    last = f"(batch, {space}, channels)"
+    return last if layer.data_format == "channels_last" else f"(batch, channels, {space})"

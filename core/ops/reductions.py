@@ -1,0 +1,31 @@
+"""Reductions over axes, and products of tensors."""
+
+from __future__ import annotations
+
+from .table import Tensor, table_of
+
+
+
+def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """Return the sum over one axis, several, or all (None)."""
+    return table_of(x).sum(x, axis, keepdims)
+
+
+def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """Return the mean over one axis, several, or all (None)."""
+    return table_of(x).mean(x, axis, keepdims)
+
+
+def max(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """Return the greatest element over one axis, several, or all (None)."""
+    return table_of(x).max(x, axis, keepdims)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix product over the last two axes; leading axes broadcast."""
+    return table_of(a, b).matmul(a, b)
+
+
+def einsum(equation: str, *operands: Tensor) -> Tensor:
+    """Return a sum of products in Einstein's notation, such as ``"bij,bjk->bik"``."""
+    return table_of(*operands).einsum(equation, *operands)

@@ -1,0 +1,427 @@
+"""Parameters: declared, shaped, ready."""
+
+from __future__ import annotations
+
+import enum
+import re
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import (
+    DeferredInitializationError,
+    DTypeMismatchError,
+    InvalidArgumentError,
+    ShapeMismatchError,
+    StructureError,
+)
+from .init.laws import Array, Ones, Zeros
+from .init.streams import draw, numpy_dtype
+from .shape import Shape, Size, parameter_shape, unknown_to_none
+from .tensor import Operators, TensorSpec, dtype_name
+from .trace import tracing
+
+if TYPE_CHECKING:
+    from .adapter import Slot
+    from .nn.module import Module
+
+
+class State(str, enum.Enum):
+    """How far a parameter is."""
+
+    DECLARED = "declared"
+    """A dimension is unknown."""
+    SHAPED = "shaped"
+    """Every dimension is known; there are no values."""
+    READY = "ready"
+    """There are values."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Parameter(Operators):
+    """An array that a net learns, known by shape before it has values.
+
+    Args:
+        shape: Its dimensions, None where one is unknown.
+        init: Its own initial law; without one, it follows the net's.
+        dtype: Its data type; without one, it follows the net's.
+        role: ``"weight"``, ``"bias"`` or ``"scale"``. A law given to a net is for weights;
+            biases are then zero and scales one.
+
+    >>> gain = nn.Parameter((None, 8), init=init.Ones())
+    >>> gain.shape, str(gain.state)
+    ((None, 8), 'declared')
+    >>> gain.set(numpy.ones((3, 8)))
+    >>> gain[0, 0] = 42
+    >>> gain.shape, gain.numpy()[0, :2].tolist()
+    ((3, 8), [42.0, 1.0])
+    """
+
+    trainable = True
+    kind = "parameter"
+
+    def __init__(
+        self, shape: Any, init: Any = None, dtype: str | None = None, role: str = "weight"
+    ) -> None:
+        where = f"nn.{type(self).__name__}"
+        if role not in ("weight", "bias", "scale"):
+            raise InvalidArgumentError.choice(where, "role", ("weight", "bias", "scale"), role)
+        self._shape = parameter_shape(where, shape)
+        self._declared = self._shape
+        self._dtype = None if dtype is None else dtype_name(dtype, where)
+        self._law = check_law(where, init)
+        self._default: Any = None
+        self.role = role
+        self._requests: list[Request] = []
+        self._value: Array | None = None
+        self._slot: Slot | None = None
+        self._owner: weakref.ref[Module] | None = None
+        self._name = ""
+
+    # What it is.
+
+    @property
+    def owner(self) -> Module | None:
+        """The module that holds it, the first one if it is shared."""
+        return self._owner() if self._owner else None
+
+    @property
+    def name(self) -> str:
+        """The dotted path from the outermost module."""
+        owner = self.owner
+        path = owner.path if owner is not None else ""
+        return f"{path}.{self._name}" if path else self._name or "parameter"
+
+    @property
+    def shape(self) -> Shape:
+        """The canonical shape, None where a dimension is unknown. Setting it fills those."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, sizes: tuple[Size | None, ...]) -> None:
+        new = unknown_to_none(sizes)
+        fits = len(new) == len(self._shape) and all(
+            old is None or size is None or old == size for old, size in zip(self._shape, new)
+        )
+        if not fits:
+            raise ShapeMismatchError.at(self.name, "shape", self._shape, new)
+        self._shape = Shape(old if size is None else size for old, size in zip(self._shape, new))
+
+    @property
+    def dtype(self) -> str:
+        """The data type's name."""
+        owner = self.owner
+        return self._dtype or (owner.root.dtype if owner is not None else "float32")
+
+    @property
+    def state(self) -> State:
+        """Declared, shaped or ready."""
+        if self.is_ready:
+            return State.READY
+        return State.SHAPED if self._shape.is_known else State.DECLARED
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has values."""
+        return self._value is not None or (
+            self._slot is not None and self._slot.binding.adapter.is_ready(self._slot)
+        )
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether `initialize` was called on it, its layer or a net around it."""
+        return bool(self._requests) or any(m.requests for _, m in self._enclosing())
+
+    @property
+    def init(self) -> Any:
+        """The initial law that applies: see `initialize` for the order of precedence."""
+        return resolve_law(self)
+
+    # Its values.
+
+    def numpy(self) -> Array:
+        """Return a copy of the values, in the canonical layout.
+
+        Raises `DeferredInitializationError` while it is not ready.
+        """
+        if self._value is not None:
+            return self._value.copy()
+        return np.array(self._ready_slot("value").read())
+
+    def set(self, array: Any) -> None:
+        """Set the values; a deferred parameter takes its unknown dimensions from the array.
+
+        Raises `ShapeMismatchError` or `DTypeMismatchError` and changes nothing.
+        """
+        values = np.asarray(array)
+        if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
+            raise DTypeMismatchError.at(self.name, "numeric", values.dtype)
+        shape, old = parameter_values_shape(values), self._shape
+        fits = len(shape) == len(old) and all(s is None or s == n for s, n in zip(old, shape))
+        if not fits:
+            raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape))
+        values = np.array(values, dtype=numpy_dtype(self.dtype), order="C")
+        if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
+            self._slot.write(values)
+        else:
+            self._shape, self._value = Shape(shape), values
+
+    def initialize(
+        self, init: Any = None, *, seed: int | None = None, force: bool = False
+    ) -> Parameter:
+        """Ask for values from a law; see `Module.initialize`."""
+        from .initialize import request
+
+        request(self, init, seed, force)
+        return self
+
+    @property
+    def native(self) -> Any:
+        """The framework's own parameter.
+
+        Raises `StructureError` before the net was given to a backend.
+        """
+        if self._slot is None:
+            raise StructureError(
+                f"{self.name} has no native parameter yet: call to(backend) or the net on data."
+            )
+        return self._ready_slot("native value").native()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient as an array in the canonical layout; None if there is none yet."""
+        return self._ready_slot("gradient").gradient()
+
+    def _ready_slot(self, what: str) -> Slot:
+        if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
+            return self._slot
+        raise DeferredInitializationError.at(self.name, self._shape, self._why_waiting(), what)
+
+    def _why_waiting(self) -> str:
+        unknown = [axis for axis, size in enumerate(self._shape) if size is None]
+        if unknown:
+            axes = " and ".join(str(axis) for axis in unknown)
+            return (
+                f"The size of axis {axes} comes from the input. Call the net on data, or "
+                "net.apply_init(inputs), before reading values."
+            )
+        waiting = [p.name for p in self._siblings() if not p._shape.is_known]
+        if waiting:
+            return (
+                f"It waits for {waiting[0]}, with which its layer is initialized. "
+                "Call the net on data, or net.apply_init(inputs), before reading values."
+            )
+        return "Its shape is known: net.initialize() or the first call on data gives it values."
+
+    # In-place edits, on every backend.
+
+    def __getitem__(self, index: Any) -> Any:
+        return super().__getitem__(index) if tracing() else self.numpy()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        values = self.numpy()
+        values[index] = value
+        self.set(values)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        values = self.numpy()
+        return values if dtype is None else values.astype(dtype)
+
+    def spec(self) -> TensorSpec:
+        """Return its shape and data type, for use inside a `forward`."""
+        if not tracing():
+            raise StructureError(
+                f"{self.name} takes part in arithmetic outside a forward; use {self.name}.numpy()."
+            )
+        if not self._shape.is_known:
+            raise DeferredInitializationError.at(
+                self.name,
+                self._shape,
+                "forward uses it before its size is known. Give its module a "
+                "build(self, *input_shapes) that sets its shape.",
+                "shape",
+            )
+        return TensorSpec(self._shape, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}, {self._shape}, {self.dtype}, {self.state})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        value = self.numpy() if self.is_ready else None
+        dtype = self._dtype
+        return {**self.__dict__, "_value": value, "_slot": None, "_owner": None, "_dtype": dtype}
+
+    # Drawing.
+
+    def _siblings(self) -> list[Parameter]:
+        owner = self.owner
+        return [self] if owner is None else list(owner.own_parameters().values())
+
+    def _enclosing(self) -> Iterator[tuple[int, Module]]:
+        """Yield (distance, module) from its owner outwards."""
+        module, distance = self.owner, 0
+        while module is not None:
+            yield distance, module
+            module, distance = module.parent, distance + 1
+
+    def draw(self) -> Array:
+        """Return new values from its law; nothing is stored."""
+        return draw(resolve_law(self), resolve_seed(self), self.name, self._shape.known(), self.dtype)
+
+    def take(self) -> Array:
+        """Return the values to hand to a framework: those waiting here, else newly drawn ones."""
+        value, self._value = self._value, None
+        return self.draw() if value is None else value
+
+
+class Buffer(Parameter):
+    """An array that belongs to a net's state but is not learned, such as a running mean.
+
+    >>> nn.Buffer((3,), init=init.Zeros()).trainable
+    False
+    """
+
+    trainable = False
+    kind = "buffer"
+
+
+class Request:
+    """One call of `initialize`: a law or patterns, a seed, and when it was made."""
+
+    def __init__(self, law: Any, patterns: dict[re.Pattern[str], Any], seed: int | None, order: int):
+        self.law, self.patterns, self.seed, self.order = law, patterns, seed, order
+
+
+def resolve_law(parameter: Parameter) -> Any:
+    """Return the law that applies to a parameter.
+
+    In order: a request on it or its own layer, a pattern, its constructor's law, the nearest
+    enclosing module's request, the whole net's, the default. The later of two of a rank wins.
+    """
+    best: tuple[tuple[int, int, int], Any] | None = None
+
+    def offer(rank: int, nearness: int, order: int, law: Any) -> None:
+        nonlocal best
+        if law is not None and (best is None or (rank, nearness, order) >= best[0]):
+            best = ((rank, nearness, order), law)
+
+    offer(0, 0, 0, parameter._default)
+    offer(2, 0, 0, parameter._law)
+    if parameter.trainable:
+        for own in parameter._requests:
+            offer(4, 0, own.order, own.law)
+        for distance, module in parameter._enclosing():
+            for request in module.requests:
+                own_layer = distance == 0
+                law = request.law if parameter.role == "weight" or request.law is None else (
+                    Ones() if parameter.role == "scale" else Zeros()
+                )
+                offer(4 if own_layer else 1, 0 if own_layer else -distance, request.order, law)
+                path = parameter.name.removeprefix(f"{module.path}." if module.path else "")
+                for pattern, pattern_law in request.patterns.items():
+                    if pattern.fullmatch(path):
+                        offer(3, 0, request.order, pattern_law)
+    return best[1] if best else default_law(parameter)
+
+
+def default_law(parameter: Parameter) -> Any:
+    """Return the law of a parameter that nobody named one for."""
+    from .init.laws import Kaiming, Normal
+
+    if parameter.role == "bias":
+        return Zeros()
+    if parameter.role == "scale":
+        return Ones()
+    return Kaiming(a=5**0.5) if len(parameter.shape) > 1 else Normal(1.0)
+
+
+def resolve_seed(parameter: Parameter) -> int:
+    """Return the seed of the latest request that names one, else the net's own."""
+    requests = list(parameter._requests)
+    for _, module in parameter._enclosing():
+        requests += module.requests
+    named = [request for request in requests if request.seed is not None]
+    if named:
+        seed = max(named, key=lambda request: request.order).seed
+        assert seed is not None
+        return seed
+    owner = parameter.owner
+    return owner.root.entropy() if owner is not None else fresh_seed()
+
+
+def fresh_seed() -> int:
+    """Return a seed from the system's randomness."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+
+
+def check_law(where: str, law: Any) -> Any:
+    """Return the law if it can be called, an instance for a class; raises `InvalidArgumentError`."""
+    if isinstance(law, type):
+        try:
+            return law()
+        except TypeError:
+            pass
+    elif law is None or callable(law):
+        return law
+    raise InvalidArgumentError.of(
+        where, "init", "a law such as init.Normal(0.01) or f(name, shape, dtype, generator)", law
+    )
+
+
+def parameter_values_shape(values: Array) -> tuple[int, ...]:
+    """Return an array's shape as plain integers."""
+    return tuple(int(size) for size in values.shape)
+
+
+class ParameterMapping(Mapping[str, Parameter]):
+    """Parameters by dotted path, in order; printing it shows shapes and states.
+
+    >>> net = nn.Sequential(nn.Dense(3), nn.Dense(2))
+    >>> net.parameters()
+    0.weight  (3, ?)  float32  declared
+    0.bias    (3,)    float32  shaped
+    1.weight  (2, ?)  float32  declared
+    1.bias    (2,)    float32  shaped
+    >>> list(net.parameters().select(r".*bias"))
+    ['0.bias', '1.bias']
+    """
+
+    def __init__(self, items: dict[str, Parameter]) -> None:
+        self._items = items
+
+    def __getitem__(self, path: str) -> Parameter:
+        if path not in self._items:
+            raise InvalidArgumentError.choice("parameters()", "path", list(self._items), path)
+        return self._items[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def select(self, pattern: str) -> ParameterMapping:
+        """Return those whose whole path matches a regular expression."""
+        match = compile_pattern(pattern).fullmatch
+        return ParameterMapping({path: p for path, p in self._items.items() if match(path)})
+
+    def __repr__(self) -> str:
+        rows = [(path, str(p.shape), p.dtype, str(p.state)) for path, p in self._items.items()]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
+        return "\n".join(lines) if rows else "no parameters"
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return a compiled pattern; raises `InvalidArgumentError` if it is not one."""
+    try:
+        return re.compile(pattern)
+    except re.error as cause:
+        raise InvalidArgumentError.of("pattern", "it", f"a regular expression ({cause})", pattern) from cause

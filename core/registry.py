@@ -1,0 +1,174 @@
+"""Backends by name: entry points of the group ``isomorph.backends``, loaded on first use.
+
+A backend's framework is the extra of the backend's name in its own distribution
+(``isomorph[torch]`` for "torch"); so what is missing is known without importing anything.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .adapter import Adapter
+from .errors import (
+    BackendBrokenError,
+    BackendNotInstalledError,
+    ForwardError,
+    InvalidArgumentError,
+    UnknownBackendError,
+)
+from .ops.table import Ops, on_unknown_type
+
+_loaded: dict[str, Adapter] = {}
+# The reference: always installed, and what a net falls back on.
+DEFAULT = "numpy"
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """A backend as its metadata describes it; nothing is imported.
+
+    >>> [info.name for info in isomorph.available() if info.name == "numpy"]
+    ['numpy']
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    versions: dict[str, str | None]
+    """The version of each package that the framework needs, None where it is missing."""
+    entry_point: importlib.metadata.EntryPoint
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages that are not installed."""
+        return tuple(package for package, version in self.versions.items() if version is None)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether every package is there. It may still fail to import."""
+        return not self.missing
+
+
+@lru_cache(maxsize=1)
+def available() -> tuple[BackendInfo, ...]:
+    """Return every registered backend, installed or not, without importing a framework."""
+    points = importlib.metadata.entry_points(group="isomorph.backends")
+    aliases = importlib.metadata.entry_points(group="isomorph.aliases")
+    found = {
+        point.name: BackendInfo(
+            point.name,
+            tuple(sorted(alias.name for alias in aliases if alias.value == point.value)),
+            {package: _version(package) for package in _requirements(point)},
+            point,
+        )
+        for point in points
+    }
+    return tuple(found[name] for name in sorted(found, key=lambda name: (name != DEFAULT, name)))
+
+
+def info(name: str) -> BackendInfo:
+    """Return a backend's description by name or alias; raises `UnknownBackendError`."""
+    if not isinstance(name, str):
+        raise InvalidArgumentError.of("backend", "name", "a string", name)
+    for each in available():
+        if name.lower() in (each.name, *each.aliases):
+            return each
+    known = [word for each in available() for word in (each.name, *each.aliases)]
+    raise UnknownBackendError.named(name, known)
+
+
+def backend(name: str) -> Adapter:
+    """Return a backend's adapter; its framework is imported on first use.
+
+    Raises `UnknownBackendError`, `BackendNotInstalledError` or `BackendBrokenError`.
+
+    >>> isomorph.backend("numpy").name
+    'numpy'
+    """
+    found = info(name)
+    if found.name not in _loaded:
+        if found.missing:
+            usable = [each.name for each in available() if each.is_installed]
+            raise BackendNotInstalledError.named(found.name, found.missing, usable)
+        try:
+            _loaded[found.name] = found.entry_point.load()()
+        except BackendBrokenError:
+            raise
+        except Exception as cause:
+            first = (str(cause).strip().splitlines() or [""])[0]
+            raise BackendBrokenError.named(found.name, f"{type(cause).__name__}: {first}") from cause
+    return _loaded[found.name]
+
+
+def owner_of(value: Any) -> Adapter | None:
+    """Return the backend whose tensor this is; None if it is no backend's."""
+    for adapter in _loaded.values():
+        if adapter.owns(value):
+            return adapter
+    if isinstance(value, (np.ndarray, np.generic)):
+        return backend(DEFAULT)
+    package = type(value).__module__.partition(".")[0]
+    for each in available():
+        needs = (each.entry_point.module, *each.versions)
+        if each.name in _loaded or not each.is_installed or package in ("builtins", "isomorph"):
+            continue
+        if any(package in re.split(r"[-_.]", need) for need in needs):
+            adapter = backend(each.name)
+            if adapter.owns(value):
+                return adapter
+    return None
+
+
+def default_backend() -> str:
+    """Return the backend that ``ISOMORPH_BACKEND`` names, else the reference."""
+    return info(os.environ.get("ISOMORPH_BACKEND") or DEFAULT).name
+
+
+def _find_ops(value: Any) -> Ops:
+    from .ops.abstract import ABSTRACT
+    from .tensor import Operators
+
+    if isinstance(value, Operators):
+        return ABSTRACT
+    adapter = owner_of(value)
+    if adapter is None and isinstance(value, (bool, int, float)):
+        adapter = backend(DEFAULT)
+    if adapter is None:
+        raise ForwardError(
+            f"ops received a {type(value).__name__}, which is no backend's tensor.\n"
+            "  Pass NumPy arrays, a framework's tensors or numbers."
+        )
+    return adapter.ops
+
+
+on_unknown_type(_find_ops)
+
+
+def _requirements(point: importlib.metadata.EntryPoint) -> list[str]:
+    """Return the packages that the extra of the entry point's name asks for."""
+    requires = (point.dist.requires if point.dist else None) or []
+    packages = []
+    for line in requires:
+        needed, _, marker = line.partition(";")
+        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
+        if extra and extra.group(1) == point.name:
+            match = re.match(r"[A-Za-z0-9._-]+", needed)
+            if match:
+                packages.append(match.group())
+    return packages
+
+
+def _version(package: str) -> str | None:
+    # Some frameworks publish one module under several names, by the device it is built for.
+    for name in (package, package.removesuffix("-cpu"), f"{package}-gpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None

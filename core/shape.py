@@ -1,0 +1,208 @@
+"""Shapes with unknown dimensions, and sizes known only as a formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import SupportsIndex, Union
+
+from .errors import InvalidArgumentError
+
+Monomial = tuple[object, ...]
+
+
+class Dim:
+    """A size known as a formula over named sizes, such as ``n`` or ``(h + 1)//2``.
+
+    Sums and products of symbols are kept in a normal form, so equal polynomials compare
+    equal. Floor division stays exact: ``(2*n)//2`` is ``n``.
+
+    >>> h = Dim.symbol("h")
+    >>> (h + 2 * 1 - 3) // 1 + 1
+    h
+    >>> (h + 2 * 1 - 3) // 2 + 1
+    (h - 1)//2 + 1
+    """
+
+    __slots__ = ("_terms",)
+
+    def __init__(self, terms: dict[Monomial, int]) -> None:
+        self._terms = terms
+
+    @classmethod
+    def symbol(cls, name: str) -> Dim:
+        """Return the size that goes by this name."""
+        return cls({(name,): 1})
+
+    def __add__(self, other: Size) -> Size:
+        return _collect([*self._terms.items(), *_terms(other).items()])
+
+    def __neg__(self) -> Size:
+        return _collect((key, -factor) for key, factor in self._terms.items())
+
+    def __sub__(self, other: Size) -> Size:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Size:
+        return -self + other
+
+    def __mul__(self, other: Size) -> Size:
+        return _collect(
+            (tuple(sorted(left + right, key=str)), first * second)
+            for left, first in self._terms.items()
+            for right, second in _terms(other).items()
+        )
+
+    def __floordiv__(self, other: Size) -> Size:
+        if not isinstance(other, int):
+            return 1 if self == other else _collect([((_Quotient(self, other),), 1)])
+        whole = {key: f // other for key, f in self._terms.items() if f % other == 0}
+        rest = {key: f for key, f in self._terms.items() if f % other}
+        if () in rest:
+            whole[()] = whole.get((), 0) + rest[()] // other if len(rest) == 1 else whole.get((), 0)
+        if not rest or set(rest) == {()}:
+            return _collect(whole.items())
+        (first, *others) = rest
+        if not others and rest[first] == 1 and isinstance(first[0], _Quotient) and len(first) == 1:
+            nested = first[0]
+            if isinstance(nested.divisor, int):
+                return _collect(whole.items()) + nested.dividend // (nested.divisor * other)
+        return _collect([*whole.items(), ((_Quotient(Dim(rest), other),), 1)])
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self._terms == other._terms
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._terms.items()))
+
+    def __repr__(self) -> str:
+        text = ""
+        for key, factor in sorted(self._terms.items(), key=lambda item: (not item[0], str(item[0]))):
+            names = "*".join(f"({k})" if isinstance(k, _Quotient) and len(key) > 1 else str(k) for k in key)
+            size = abs(factor)
+            part = names if size == 1 and names else f"{size}*{names}" if names else str(size)
+            sign = "-" if factor < 0 else "+"
+            text += f" {sign} {part}" if text else (f"-{part}" if factor < 0 else part)
+        return text
+
+
+class _Quotient:
+    """The floor of one size divided by another, kept whole inside a formula."""
+
+    def __init__(self, dividend: Dim, divisor: Size) -> None:
+        self.dividend, self.divisor = dividend, divisor
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Quotient) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __str__(self) -> str:
+        text = str(self.dividend)
+        return f"({text})//{self.divisor}" if " " in text or "//" in text else f"{text}//{self.divisor}"
+
+
+Size = Union[int, Dim]
+
+
+def _terms(size: Size) -> dict[Monomial, int]:
+    return size._terms if isinstance(size, Dim) else {(): size}
+
+
+def _collect(terms: Iterable[tuple[Monomial, int]]) -> Size:
+    total: dict[Monomial, int] = {}
+    for key, factor in terms:
+        total[key] = total.get(key, 0) + factor
+    total = {key: factor for key, factor in total.items() if factor}
+    if not total:
+        return 0
+    return total[()] if set(total) == {()} else Dim(total)
+
+
+class Shape(tuple[Union[int, None], ...]):
+    """A parameter's shape; a dimension not known yet is ``None``, printed as ``?``.
+
+    >>> shape = Shape((256, None))
+    >>> shape.is_known, str(shape)
+    (False, '(256, ?)')
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every dimension is known."""
+        return None not in self
+
+    @property
+    def size(self) -> int:
+        """The number of elements; raises `TypeError` while a dimension is unknown."""
+        return math.prod(self.known())
+
+    def known(self) -> tuple[int, ...]:
+        """Return the shape as plain integers; raises `TypeError` while one is unknown."""
+        sizes = tuple(size for size in self if size is not None)
+        if len(sizes) != len(self):
+            raise TypeError(f"the shape {self} is not fully known")
+        return sizes
+
+    def __str__(self) -> str:
+        return format_shape(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def format_shape(shape: Iterable[object]) -> str:
+    """Return a shape as text, ``?`` for what is unknown: ``(256, ?)``."""
+    sizes = ["?" if size is None else str(size) for size in shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def parameter_shape(where: str, sizes: object) -> Shape:
+    """Return a checked `Shape` from what a user wrote: an integer or a tuple of them and None."""
+    given = (sizes,) if sizes is None or isinstance(sizes, int) else sizes
+    if not isinstance(given, Iterable):
+        raise InvalidArgumentError.of(where, "shape", "a tuple of positive integers or None", sizes)
+    checked: list[int | None] = []
+    for size in given:
+        if size is not None and (
+            isinstance(size, bool) or not isinstance(size, SupportsIndex) or int(size) < 1
+        ):
+            raise InvalidArgumentError.of(
+                where, "shape", "a tuple of positive integers or None", sizes, "None stands for unknown."
+            )
+        checked.append(None if size is None else int(size))
+    return Shape(checked)
+
+
+def unknown_to_none(shape: Iterable[Size | None]) -> Shape:
+    """Return the shape with every formula replaced by None."""
+    return Shape(size if isinstance(size, int) else None for size in shape)
+
+
+def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
+    """Return the shape that shapes broadcast to by NumPy's rule; raises `ValueError`."""
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    return tuple(_broadcast_sizes(sizes) for sizes in zip(*padded))
+
+
+def _broadcast_sizes(sizes: tuple[Size, ...]) -> Size:
+    wide = [size for size in sizes if size != 1]
+    known = {size for size in wide if isinstance(size, int)}
+    if len(known) > 1:
+        raise ValueError(f"sizes {' and '.join(map(str, sizes))} do not broadcast")
+    return known.pop() if known else (wide[0] if wide else 1)
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """Return the product of sizes, a formula where one of them is."""
+    total: Size = 1
+    for size in sizes:
+        total = total * size
+    return total

@@ -1,0 +1,99 @@
+"""One pass of shapes through a net: what was called with which shapes, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from .errors import ForwardError, IsomorphError
+from .tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from .nn.module import Module
+
+_current: ContextVar[Trace | None] = ContextVar("isomorph_trace", default=None)
+
+
+class Call:
+    """One module met during the pass, with the specs that its first call received."""
+
+    __slots__ = ("inputs", "module")
+
+    def __init__(self, module: Module, inputs: tuple[Any, ...]) -> None:
+        self.module, self.inputs = module, inputs
+
+
+class Trace:
+    """The pass under way: the net's options and, in order of first call, its modules."""
+
+    def __init__(self, root: Module) -> None:
+        top = root.root
+        self.data_format: str = top.data_format
+        self.calls: dict[int, Call] = {}
+
+    def call(self, module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Run one module on specs and return the spec of its output."""
+        if id(module) not in self.calls:
+            self.calls[id(module)] = Call(module, inputs)
+            module.fill(inputs)
+        try:
+            output = module.forward(*inputs, **named)
+        except IsomorphError as error:
+            _locate(error, module)
+            raise
+        if output is None:
+            raise ForwardError(
+                f"{module.label}: forward returned nothing.\n  End it with a return statement.",
+                path=module.path,
+            )
+        return output
+
+
+def current() -> Trace | None:
+    """Return the pass under way in this thread, if any."""
+    return _current.get()
+
+
+def tracing() -> bool:
+    """Return whether sizes are being inferred in this thread."""
+    return _current.get() is not None
+
+
+@contextmanager
+def shapes_kept(root: Module) -> Iterator[None]:
+    """On any exception inside, give every parameter the shape it had before."""
+    before = [(parameter, parameter._shape) for parameter in root.state().values()]
+    try:
+        yield
+    except BaseException:
+        for parameter, shape in before:
+            parameter._shape = shape
+        raise
+
+
+@contextmanager
+def tracing_shapes(root: Module) -> Iterator[Trace]:
+    """Let calls of modules inside infer shapes instead of computing."""
+    trace = Trace(root)
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+def _locate(error: IsomorphError, module: Module) -> None:
+    """Write the innermost module's path in front of a message that names none."""
+    if not hasattr(error, "path"):
+        error.path = module.path  # type: ignore[attr-defined]
+        error.facts["path"] = module.path
+        error.args = (f"{module.label}: {error}", *error.args[1:])
+
+
+def shapes_of(inputs: Any) -> str:
+    """Return inputs as text for messages: their shapes, other values by repr."""
+    return ", ".join(
+        repr(value) if isinstance(value, TensorSpec) else f"{value!r:.40}" for value in inputs
+    )
