@@ -29,7 +29,7 @@ def native_class(framework: type, module: Module, namespace: dict[str, Any]) -> 
     """
     user = type(module)
     ours = [Module, ModuleList, ModuleDict, Sequential]
-    kept = {"__iter__", "__len__", "__getitem__", "__contains__", "keys", "values", "items", "forward"}
+    kept = {"_is_native", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__", "__contains__", "keys", "values", "items", "forward"}
     theirs = [cls for cls in framework.__mro__ if cls is not object]
     own = [cls for cls in user.__mro__ if cls not in ours and cls is not object]
     hidden: dict[str, Any] = {}
@@ -40,4 +40,4 @@ def native_class(framework: type, module: Module, namespace: dict[str, Any]) -> 
     for name in ("__module__", "__doc__", "__qualname__", "__dict__", "__weakref__", "__annotations__"):
         hidden.pop(name, None)
     about = {"__module__": user.__module__, "__qualname__": user.__qualname__, "__doc__": user.__doc__}
-    return type(user.__name__, (framework, user), {**hidden, **about, **namespace})
+    return type(user.__name__, (framework, user), {**hidden, **about, "_is_native": True, **namespace})

@@ -75,12 +75,19 @@ class Module:
     ((2, 10), (256, 20))
     """
 
+    # True in the classes made by `native_class`, whose frameworks' own attribute methods call
+    # on to these ones by super().
+    _is_native = False
+
     def __init__(self) -> None:
         self.__dict__.setdefault(_INTERNAL, Internals())
 
     # The tree.
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_native:
+            object.__setattr__(self, name, value)
+            return
         internals = self.__dict__.get(_INTERNAL)
         old = self.__dict__.get(name)
         if isinstance(value, (list, tuple, dict)):
@@ -107,10 +114,16 @@ class Module:
     def __delattr__(self, name: str) -> None:
         old = self.__dict__.get(name)
         object.__delattr__(self, name)
+        if self._is_native:
+            return
         self._restructured()
         _release(old, self)
 
     def _adopt(self, name: str, child: Module) -> None:
+        if child._is_native:
+            raise StructureError(
+                f"{self.label}: {name} is a native module; use the Isomorph net it was lowered from."
+            )
         if _INTERNAL not in child.__dict__:
             raise StructureError(_NO_SUPER.format(type(child).__name__))
         if child is self or any(module is self for _, module in child.named_modules()):
