@@ -253,31 +253,42 @@ def _fill_later(native: Any, layer: nn.Module, binding: Binding) -> Any:
 # Layers.
 
 
-class _Linear(torch.nn.Linear):
-    """`torch.nn.Linear` with an activation behind it."""
+class _Activated:
+    """An activation behind a linear map, in the same module."""
 
     activation: Callable[[Any], Any]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:
         """Return the activation of the linear map."""
         return self.activation(F.linear(x, self.weight, self.bias))
 
-    def extra_repr(self) -> str:
+    def extra_repr(self: Any) -> str:
         """Name the activation."""
-        return f"{super().extra_repr()}, activation={self.activation.__name__}"
+        return f"{super().extra_repr()}, activation={self.activation.__name__}"  # type: ignore[misc]
 
 
-class _LazyLinear(_Deferred, torch.nn.LazyLinear):
-    pass
+class Linear(_Activated, torch.nn.Linear):
+    """`torch.nn.Linear` with an activation."""
+
+
+class LazyLinear(_Deferred, torch.nn.LazyLinear):
+    """`torch.nn.LazyLinear` with Isomorph's initial values."""
+
+
+# A lazy module's first call runs its lazy class's forward (torch 2.13, Module._call_impl).
+class LazyActivatedLinear(_Deferred, _Activated, torch.nn.LazyLinear):
+    """`LazyLinear` with an activation."""
+
+    cls_to_become = Linear  # type: ignore[assignment]
 
 
 @TorchAdapter.lowers(nn.Dense)
 def dense(layer: nn.Dense, binding: Binding) -> Any:
     """Lower Dense."""
-    native = _LazyLinear(layer.units, layer.bias is not None, **_factory(binding))
+    kind = LazyLinear if layer.activation is None else LazyActivatedLinear
+    native: Any = kind(layer.units, layer.bias is not None, **_factory(binding))
     if layer.activation is not None:
         native.activation = _activation(layer.activation, binding)
-        native.__dict__["cls_to_become"] = _Linear
     return _fill_later(native, layer, binding)
 
 
@@ -306,28 +317,32 @@ class _ConvExtras:
         return int(x.shape[-1] if self.channels_last else x.shape[1])
 
 
-class _Conv1d(_ConvExtras, torch.nn.Conv1d):
-    pass
+class Conv1d(_ConvExtras, torch.nn.Conv1d):
+    """`torch.nn.Conv1d` with what it lacks."""
 
 
-class _Conv2d(_ConvExtras, torch.nn.Conv2d):
-    pass
+class Conv2d(_ConvExtras, torch.nn.Conv2d):
+    """`torch.nn.Conv2d` with what it lacks."""
 
 
-class _LazyConv1d(_Deferred, torch.nn.LazyConv1d):
-    pass
+class LazyConv1d(_Deferred, torch.nn.LazyConv1d):
+    """`torch.nn.LazyConv1d` with Isomorph's initial values."""
 
 
-class _LazyConv2d(_Deferred, torch.nn.LazyConv2d):
-    pass
+class LazyConv2d(_Deferred, torch.nn.LazyConv2d):
+    """`torch.nn.LazyConv2d` with Isomorph's initial values."""
 
 
-class _LazyConv1dExtras(_Deferred, _ConvExtras, torch.nn.LazyConv1d):
-    cls_to_become = _Conv1d  # type: ignore[assignment]
+class LazyConv1dExtras(_Deferred, _ConvExtras, torch.nn.LazyConv1d):
+    """Turns into `Conv1d`."""
+
+    cls_to_become = Conv1d  # type: ignore[assignment]
 
 
-class _LazyConv2dExtras(_Deferred, _ConvExtras, torch.nn.LazyConv2d):
-    cls_to_become = _Conv2d  # type: ignore[assignment]
+class LazyConv2dExtras(_Deferred, _ConvExtras, torch.nn.LazyConv2d):
+    """Turns into `Conv2d`."""
+
+    cls_to_become = Conv2d  # type: ignore[assignment]
 
 
 @TorchAdapter.lowers(nn.Conv1d, nn.Conv2d)
@@ -336,7 +351,7 @@ def conv(layer: Any, binding: Binding) -> Any:
     # PyTorch's own "same" refuses strides; at stride 1 it is TensorFlow's rule.
     same = layer.padding == "same" and any(step > 1 for step in layer.stride)
     plain = not (same or _channels_last(binding) or layer.activation)
-    kinds = (_LazyConv1d, _LazyConv2d) if plain else (_LazyConv1dExtras, _LazyConv2dExtras)
+    kinds = (LazyConv1d, LazyConv2d) if plain else (LazyConv1dExtras, LazyConv2dExtras)
     native: Any = kinds[layer.spatial - 1](
         layer.out_channels, layer.kernel_size, layer.stride, 0 if same else layer.padding, layer.dilation,
         layer.groups, layer.bias is not None, **_factory(binding),
@@ -347,7 +362,7 @@ def conv(layer: Any, binding: Binding) -> Any:
     return _fill_later(native, layer, binding)
 
 
-class _Pool2d(torch.nn.Module):
+class Pool2d(torch.nn.Module):
     """A pooling module with TensorFlow's padding or channels last around it."""
 
     def __init__(self, pool: Any, layer: Any, binding: Binding) -> None:
@@ -379,10 +394,10 @@ def pool(layer: Any, binding: Binding) -> Any:
         counted = layer.count_include_pad or layer.padding == "same"
         native = torch.nn.AvgPool2d(layer.kernel_size, layer.stride, padding, count_include_pad=counted)
     plain = layer.padding != "same" and not _channels_last(binding)
-    return native if plain else _Pool2d(native, layer, binding)
+    return native if plain else Pool2d(native, layer, binding)
 
 
-class _GlobalAvgPool2d(torch.nn.Module):
+class GlobalAvgPool2d(torch.nn.Module):
     """The mean of each channel."""
 
     def __init__(self, axes: tuple[int, int], keepdims: bool) -> None:
@@ -397,7 +412,7 @@ class _GlobalAvgPool2d(torch.nn.Module):
 @TorchAdapter.lowers(nn.GlobalAvgPool2d)
 def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     """Lower GlobalAvgPool2d."""
-    return _GlobalAvgPool2d((1, 2) if _channels_last(binding) else (2, 3), layer.keepdims)
+    return GlobalAvgPool2d((1, 2) if _channels_last(binding) else (2, 3), layer.keepdims)
 
 
 class _ChannelsLastNorm:
@@ -409,10 +424,10 @@ class _ChannelsLastNorm:
 
 
 _NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
-_NORMS_LAST = tuple(type(f"_{cls.__name__}", (_ChannelsLastNorm, cls), {}) for cls in _NORMS)
+_NORMS_LAST = tuple(type(cls.__name__, (_ChannelsLastNorm, cls), {}) for cls in _NORMS)
 
 
-class _LazyBatchNorm(_Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.nn.modules.batchnorm._BatchNorm):
+class LazyBatchNorm(_Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.nn.modules.batchnorm._BatchNorm):
     """Batch normalization of a rank that only the first input tells.
 
     With known channels it has values before that; it then turns into `BatchNorm1d`, `2d` or `3d`
@@ -438,12 +453,12 @@ class _LazyBatchNorm(_Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.
 @TorchAdapter.lowers(nn.BatchNorm)
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm."""
-    native = _LazyBatchNorm(layer.eps, layer.momentum, layer.affine, **_factory(binding))
+    native = LazyBatchNorm(layer.eps, layer.momentum, layer.affine, **_factory(binding))
     native.channels_last = _channels_last(binding)
     return _fill_later(native, layer, binding)
 
 
-class _LazyLayerNorm(_Deferred, torch.nn.LayerNorm):
+class LazyLayerNorm(_Deferred, torch.nn.LayerNorm):
     """`torch.nn.LayerNorm` of a size that the first input tells; PyTorch 2.13 has none."""
 
     cls_to_become = torch.nn.LayerNorm
@@ -460,14 +475,14 @@ class _LazyLayerNorm(_Deferred, torch.nn.LayerNorm):
 @TorchAdapter.lowers(nn.LayerNorm)
 def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
-    native = _LazyLayerNorm(0, layer.eps, elementwise_affine=False)
+    native = LazyLayerNorm(0, layer.eps, elementwise_affine=False)
     native.elementwise_affine = layer.affine
     for name, parameter in layer.own_parameters().items():
         _declare(native, name, parameter, binding)
     return _fill_later(native, layer, binding)
 
 
-class _LazyEmbedding(_Deferred, torch.nn.Embedding):
+class LazyEmbedding(_Deferred, torch.nn.Embedding):
     """`torch.nn.Embedding` whose table is not drawn when it is made."""
 
     cls_to_become = torch.nn.Embedding
@@ -483,12 +498,12 @@ class _LazyEmbedding(_Deferred, torch.nn.Embedding):
 def embedding(layer: nn.Embedding, binding: Binding) -> Any:
     """Lower Embedding."""
     sizes = layer.num_embeddings, layer.embedding_dim
-    native = _LazyEmbedding(*sizes, _weight=torch.empty(sizes, device="meta"))
+    native = LazyEmbedding(*sizes, _weight=torch.empty(sizes, device="meta"))
     _declare(native, "weight", layer.weight, binding)
     return _fill_later(native, layer, binding)
 
 
-class _Flatten(torch.nn.Module):
+class Flatten(torch.nn.Module):
     """Flatten of channels-last images in the order channels, height, width."""
 
     def __init__(self, layer: nn.Flatten) -> None:
@@ -504,7 +519,7 @@ class _Flatten(torch.nn.Module):
 def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     """Lower Flatten."""
     if moves_channels(layer, 3, binding.options.data_format):
-        return _Flatten(layer)
+        return Flatten(layer)
     return torch.nn.Flatten(layer.start_axis)
 
 

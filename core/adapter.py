@@ -12,6 +12,7 @@ import numpy as np
 from .errors import GradientsNotSupportedError, StructureError
 from .init.laws import Array
 from .ops.table import Ops
+from .shape import Shape
 from .tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class Slot:
         """Return the parameter's shape with its axes in the native order."""
         sizes = self.parameter.shape.known()
         return sizes if self.axes is None else tuple(sizes[axis] for axis in self.axes)
+
+    def known_shape(self) -> Shape | None:
+        """Return the canonical shape of the native values, None if there are none."""
+        adapter = self.binding.adapter
+        return Shape(self.canonical_shape(adapter.parameter(self).shape)) if adapter.is_ready(self) else None
 
     def take(self) -> Array:
         """Return the parameter's values to be stored natively: waiting ones, else newly drawn."""

@@ -35,12 +35,12 @@ def infer(module: Module, inputs: tuple[Any, ...]) -> Any:
     """Infer every size from input specs; see `Module.infer`."""
     if not inputs:
         raise InvalidArgumentError.of("infer", "inputs", "the shape of each input", ())
-    specs = input_specs(_one_shape(inputs))
+    specs = input_specs(one_shape(inputs))
     with shapes_kept(module), tracing_shapes(module) as trace:
         return run_trace(trace, module, tuple(specs), {})
 
 
-def _one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Accept infer(2, 20) for infer((2, 20))."""
     return (inputs,) if all(isinstance(size, int) for size in inputs) else inputs
 

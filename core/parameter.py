@@ -99,17 +99,21 @@ class Parameter(Operators):
     @property
     def shape(self) -> Shape:
         """The canonical shape, None where a dimension is unknown. Setting it fills those."""
+        if None in self._shape and self._slot is not None:
+            # The framework may have got values on its own, by loading a file for example.
+            self._shape = self._slot.known_shape() or self._shape
         return self._shape
 
     @shape.setter
     def shape(self, sizes: tuple[Size | None, ...]) -> None:
         new = unknown_to_none(sizes)
-        fits = len(new) == len(self._shape) and all(
-            old is None or size is None or old == size for old, size in zip(self._shape, new)
+        old_shape = self.shape
+        fits = len(new) == len(old_shape) and all(
+            old is None or size is None or old == size for old, size in zip(old_shape, new)
         )
         if not fits:
-            raise ShapeMismatchError.at(self.name, "shape", self._shape, new)
-        self._shape = Shape(old if size is None else size for old, size in zip(self._shape, new))
+            raise ShapeMismatchError.at(self.name, "shape", old_shape, new)
+        self._shape = Shape(size if old is None else old for old, size in zip(old_shape, new))
 
     @property
     def dtype(self) -> str:
@@ -122,7 +126,7 @@ class Parameter(Operators):
         """Declared, shaped or ready."""
         if self.is_ready:
             return State.READY
-        return State.SHAPED if self._shape.is_known else State.DECLARED
+        return State.SHAPED if self.shape.is_known else State.DECLARED
 
     @property
     def is_ready(self) -> bool:

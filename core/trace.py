@@ -17,12 +17,13 @@ _current: ContextVar[Trace | None] = ContextVar("isomorph_trace", default=None)
 
 
 class Call:
-    """One module met during the pass, with the specs that its first call received."""
+    """One module met during the pass, with the specs of its first call."""
 
-    __slots__ = ("inputs", "module")
+    __slots__ = ("inputs", "module", "output")
 
     def __init__(self, module: Module, inputs: tuple[Any, ...]) -> None:
         self.module, self.inputs = module, inputs
+        self.output: Any = None
 
 
 class Trace:
@@ -35,10 +36,11 @@ class Trace:
 
     def call(self, module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Run one module on specs and return the spec of its output."""
-        if id(module) not in self.calls:
-            self.calls[id(module)] = Call(module, inputs)
-            module.fill(inputs)
+        call = self.calls.get(id(module))
         try:
+            if call is None:
+                call = self.calls[id(module)] = Call(module, inputs)
+                module.fill(inputs)
             output = module.forward(*inputs, **named)
         except IsomorphError as error:
             _locate(error, module)
@@ -48,6 +50,7 @@ class Trace:
                 f"{module.label}: forward returned nothing.\n  End it with a return statement.",
                 path=module.path,
             )
+        call.output = call.output if call.output is not None else output
         return output
 
 

@@ -1,0 +1,120 @@
+"""A table of a net's modules, shapes and parameter counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .shape import Dim, Size, format_shape, product
+from .tensor import TensorSpec, input_specs
+from .trace import Call, shapes_kept, tracing_shapes
+
+if TYPE_CHECKING:
+    from .nn.module import Module
+    from .parameter import Parameter
+
+
+@dataclass(frozen=True)
+class Row:
+    """One module: where it is, what it returns, what it holds itself."""
+
+    path: str
+    kind: str
+    output: str
+    parameters: str
+    count: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of a summary and their total; printing it shows a table.
+
+    >>> print(nn.Sequential(nn.Dense(3), nn.Dense(2)).summary())
+    path  layer       output  parameters              count
+          Sequential
+    0     Dense               weight (3, ?) bias (3,)  3*? + 3
+    1     Dense               weight (2, ?) bias (2,)  2*? + 2
+    total 5 and 2 parameters of unknown size; not trainable: 0
+    """
+
+    rows: tuple[Row, ...]
+    total: int
+    unknown: int
+    not_trainable: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        head = Row("path", "layer", "output", "parameters", "count")
+        table = [tuple(asdict(row).values()) for row in (head, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
+        rest = f" and {self.unknown} parameters of unknown size" if self.unknown else ""
+        return "\n".join([*lines, f"total {self.total:,}{rest}; not trainable: {self.not_trainable:,}"])
+
+    __repr__ = __str__
+
+
+class _Undo(Exception):
+    """Leaves a block whose changes are to be taken back."""
+
+
+def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
+    """Return the summary of a net, after a dry run if inputs are given; nothing is changed."""
+    if not inputs:
+        return _table(module, {})
+    from .lowering import one_shape, run_trace
+
+    specs = tuple(input_specs(one_shape(inputs)))
+    try:
+        with shapes_kept(module):
+            with tracing_shapes(module) as trace:
+                run_trace(trace, module, specs, {})
+            result = _table(module, trace.calls)
+            raise _Undo
+    except _Undo:
+        return result
+
+
+def _table(module: Module, calls: dict[int, Call]) -> Summary:
+    rows, seen = [], set[int]()
+    for path, inside in module.named_modules():
+        own = {name: p for name, p in inside.own_parameters().items() if id(p) not in seen}
+        seen.update(id(parameter) for parameter in own.values())
+        count: Size = 0
+        for parameter in own.values():
+            count = count + _count(parameter)
+        call = calls.get(id(inside))
+        rows.append(
+            Row(
+                path,
+                type(inside).__name__,
+                _output(call.output) if call else "",
+                " ".join(f"{name} {parameter.shape}" for name, parameter in own.items()),
+                f"{count:,}" if isinstance(count, int) and own else str(count) if own else "",
+            )
+        )
+    state = list(module.state().values())
+    known = [p for p in state if p.shape.is_known]
+    return Summary(
+        tuple(rows),
+        sum(p.shape.size for p in known),
+        len(state) - len(known),
+        sum(p.shape.size for p in known if not p.trainable),
+    )
+
+
+def _count(parameter: Parameter) -> Size:
+    return product(Dim.symbol("?") if size is None else size for size in parameter.shape)
+
+
+def _output(output: Any) -> str:
+    if isinstance(output, TensorSpec):
+        return format_shape(output.shape)
+    if isinstance(output, dict):
+        return ", ".join(f"{name}: {_output(value)}" for name, value in output.items())
+    if isinstance(output, (tuple, list)):
+        return ", ".join(_output(value) for value in output)
+    return type(output).__name__

@@ -1,0 +1,144 @@
+"""What is peculiar to PyTorch."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from isomorph import init, nn, ops
+
+
+X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
+
+
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Dense(256, activation="relu")
+        self.out = nn.Dense(10)
+
+    def forward(self, x):
+        return self.out(self.hidden(x))
+
+
+class Net(nn.Module):
+    """Every kind of layer whose lazy class is ours, in one net."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(5, 3, stride=2, padding="same", activation="relu")
+        self.norm = nn.BatchNorm()
+        self.flat = nn.Flatten()
+        self.layer_norm = nn.LayerNorm()
+        self.gain = nn.Parameter((None,), init=init.Uniform())
+        self.out = nn.Dense(3)
+
+    def build(self, shape):
+        self.gain.shape = (3,)
+
+    def forward(self, x):
+        return self.out(self.layer_norm(self.flat(self.norm(self.conv(x))))) * self.gain
+
+
+IMAGES = np.random.default_rng(0).standard_normal((2, 3, 7, 5)).astype("float32")
+
+
+def test_deferred_native_is_lazy():
+    native = MLP().to("torch").native
+    assert isinstance(native.hidden, torch.nn.LazyLinear)
+    assert isinstance(native.hidden.weight, torch.nn.UninitializedParameter)
+
+
+def test_materialized_native_is_plain():
+    net = MLP().to("torch")
+    net(X)
+    assert type(net.native.out) is torch.nn.Linear
+    assert isinstance(net.native.hidden, torch.nn.Linear)
+    assert net.native.hidden.in_features == 20
+    assert list(net.native.state_dict()) == ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
+
+
+@pytest.mark.parametrize(("make", "x"), [(MLP, X), (Net, IMAGES)], ids=["mlp", "net"])
+def test_native_called_first_gives_the_same(make, x):
+    expected = make().initialize(seed=4).to("torch")(x)
+    net = make().initialize(seed=4).to("torch")
+    output = net.native(torch.from_numpy(x))
+    torch.testing.assert_close(output, expected)
+    assert all(str(parameter.state) == "ready" for parameter in net.parameters().values())
+    torch.testing.assert_close(net(x) if make is MLP else net.eval()(x), net.native(torch.from_numpy(x)))
+
+
+def test_materializing_draws_no_random_numbers():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    Net().to("torch")(IMAGES)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_optimizer_made_before_data_keeps_its_parameters():
+    net = MLP().to("torch")
+    optimizer = torch.optim.SGD(net.native.parameters(), lr=0.1)
+    before = net(X).detach()
+    ops.sum(net(X)).backward()
+    optimizer.step()
+    assert not torch.equal(net(X), before)
+
+
+def test_state_dict_loads_into_a_deferred_net():
+    trained, fresh = MLP().to("torch"), MLP().to("torch")
+    expected = trained(X)
+    fresh.native.load_state_dict(trained.native.state_dict())
+    assert fresh.hidden.weight.shape == (256, 20)
+    torch.testing.assert_close(fresh(X), expected)
+    assert type(fresh.native.out) is torch.nn.Linear
+
+
+def test_export_and_compile_agree_with_eager():
+    net = Net().to("torch").eval()
+    x = torch.from_numpy(IMAGES)
+    expected = net(x)
+    torch.testing.assert_close(torch.export.export(net.native, (x,)).module()(x), expected)
+    torch.testing.assert_close(torch.compile(net.native)(x), expected)
+
+
+def test_compile_option():
+    net = MLP().to("torch")
+    expected = net(X)
+    torch.testing.assert_close(net.to(compile=True)(X), expected)
+
+
+def test_hooks_and_deepcopy_of_the_native():
+    net = MLP().to("torch")
+    net(X)
+    seen = []
+    handle = net.native.out.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    net(X)
+    handle.remove()
+    assert seen == [(2, 10)]
+    torch.testing.assert_close(copy.deepcopy(net.native)(torch.from_numpy(X)), net(X))
+
+
+def test_grad_is_the_native_one():
+    net = MLP().to("torch")
+    assert net(X) is not None
+    assert net.out.bias.grad is None
+    ops.sum(net(X)).backward()
+    np.testing.assert_array_equal(net.out.bias.grad, np.full(10, 2, "float32"))
+
+
+def test_description_is_hidden_from_the_native():
+    native = MLP().to("torch").native
+    assert not hasattr(native, "initialize")
+    assert not hasattr(native, "summary")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_dtypes(dtype):
+    net = MLP().initialize(seed=1).to("torch", dtype=dtype)
+    output = net(X)
+    assert output.dtype == getattr(torch, dtype)
+    reference = MLP().initialize(seed=1)(X)
+    np.testing.assert_allclose(output.detach().float().numpy(), reference, atol=0.05)
