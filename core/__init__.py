@@ -1,10 +1,16 @@
 """Isomorph: write a net once, without input sizes; get each framework's own module."""
 
-from . import errors, init, nn, ops
-from .adapter import Adapter, Deviation
-from .registry import BackendInfo, available, backend
-from .tensor import TensorSpec
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .version import __version__
+
+if TYPE_CHECKING:
+    from . import errors, init, nn, ops
+    from .adapter import Adapter, Deviation
+    from .registry import BackendInfo, available, backend
+    from .tensor import TensorSpec
 
 __all__ = [
     "Adapter",
@@ -14,9 +20,32 @@ __all__ = [
     "__version__",
     "available",
     "backend",
-
     "errors",
     "init",
     "nn",
     "ops",
 ]
+
+# Where each name lives; loaded on first use (SPEC 1), so that `import isomorph` costs nothing.
+_HOMES = {
+    "Adapter": "adapter",
+    "BackendInfo": "registry",
+    "Deviation": "adapter",
+    "TensorSpec": "tensor",
+    "available": "registry",
+    "backend": "registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in __all__:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,7 +6,6 @@ attributes, and has one constructor per situation that writes the text.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,6 +28,8 @@ def _rebuild(kind: type[IsomorphError], message: str, facts: dict[str, Any]) -> 
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -37,7 +37,9 @@ def infer(module: Module, inputs: tuple[Any, ...]) -> Any:
         raise InvalidArgumentError.of("infer", "inputs", "the shape of each input", ())
     specs = input_specs(one_shape(inputs))
     with shapes_kept(module), tracing_shapes(module) as trace:
-        return run_trace(trace, module, tuple(specs), {})
+        output = run_trace(module, tuple(specs), {})
+    _remember_inputs(trace)
+    return output
 
 
 def one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -45,18 +47,21 @@ def one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return (inputs,) if all(isinstance(size, int) for size in inputs) else inputs
 
 
-def run_trace(trace: Trace, module: Module, specs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """Send specs through a net; raises before any rule runs if an input has no elements."""
+def run_trace(module: Module, specs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Send specs through a net while tracing; an input without elements raises at once."""
     for position, spec in enumerate(specs):
         if isinstance(spec, TensorSpec) and 0 in spec.shape[1:]:
             raise ShapeMismatchError.at(
                 module.label, f"input {position} to have no dimension of size", "zero", spec,
                 "Only the batch, the first axis, may be empty.",
             )
-    output = module(*specs, **named)
+    return module(*specs, **named)
+
+
+def _remember_inputs(trace: Trace) -> None:
+    """Let a later mismatch say which input a layer was sized by."""
     for call in trace.calls.values():
         call.module._isomorph.seen = call.module._isomorph.seen or shapes_of(call.inputs)
-    return output
 
 
 # Lowering.
@@ -288,12 +293,13 @@ def make_ready(
     parameters = list(module.state().values())
     with shapes_kept(module):
         with tracing_shapes(module) as trace:
-            run_trace(trace, module, specs, named)
+            run_trace(module, specs, named)
         _agree(binding, trace)
         waiting = [p for p in parameters if not p.is_ready]
         _require_sizes(waiting)
         draw_values(waiting)
         store(parameters)
+    _remember_inputs(trace)
 
 
 def _spec(module: Module, binding: Binding, value: Any) -> Any:

@@ -6,12 +6,11 @@ A backend's framework is the extra of the backend's name in its own distribution
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +22,10 @@ from .errors import (
     InvalidArgumentError,
     UnknownBackendError,
 )
-from .ops.table import Ops, on_unknown_type
+from .ops.table import Ops
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _loaded: dict[str, Adapter] = {}
 # The reference: always installed, and what a net falls back on.
@@ -42,7 +44,7 @@ class BackendInfo:
     aliases: tuple[str, ...]
     versions: dict[str, str | None]
     """The version of each package that the framework needs, None where it is missing."""
-    entry_point: importlib.metadata.EntryPoint
+    entry_point: EntryPoint
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -58,8 +60,10 @@ class BackendInfo:
 @lru_cache(maxsize=1)
 def available() -> tuple[BackendInfo, ...]:
     """Return every registered backend, installed or not, without importing a framework."""
-    points = importlib.metadata.entry_points(group="isomorph.backends")
-    aliases = importlib.metadata.entry_points(group="isomorph.aliases")
+    from importlib.metadata import entry_points
+
+    points = entry_points(group="isomorph.backends")
+    aliases = entry_points(group="isomorph.aliases")
     found = {
         point.name: BackendInfo(
             point.name,
@@ -130,7 +134,8 @@ def default_backend() -> str:
     return info(os.environ.get("ISOMORPH_BACKEND") or DEFAULT).name
 
 
-def _find_ops(value: Any) -> Ops:
+def ops_of(value: Any) -> Ops:
+    """Return the table of functions for a tensor; numbers count as the reference's."""
     from .ops.abstract import ABSTRACT
     from .tensor import Operators
 
@@ -147,10 +152,7 @@ def _find_ops(value: Any) -> Ops:
     return adapter.ops
 
 
-on_unknown_type(_find_ops)
-
-
-def _requirements(point: importlib.metadata.EntryPoint) -> list[str]:
+def _requirements(point: EntryPoint) -> list[str]:
     """Return the packages that the extra of the entry point's name asks for."""
     requires = (point.dist.requires if point.dist else None) or []
     packages = []
@@ -165,10 +167,12 @@ def _requirements(point: importlib.metadata.EntryPoint) -> list[str]:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     # Some frameworks publish one module under several names, by the device it is built for.
     for name in (package, package.removesuffix("-cpu"), f"{package}-gpu"):
         try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            return version(name)
+        except PackageNotFoundError:
             continue
     return None

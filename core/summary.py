@@ -71,7 +71,7 @@ def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
     try:
         with shapes_kept(module):
             with tracing_shapes(module) as trace:
-                run_trace(trace, module, specs, {})
+                run_trace(module, specs, {})
             result = _table(module, trace.calls)
             raise _Undo
     except _Undo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 Tensor = Any
@@ -103,17 +103,11 @@ class Ops(ABC):
 
 
 _TABLES: dict[type, Ops] = {}
-_finders: list[Callable[[Any], Ops]] = []
 
 
 def register(kind: type, table: Ops) -> None:
     """Let tensors of this exact type use this table."""
     _TABLES[kind] = table
-
-
-def on_unknown_type(find: Callable[[Any], Ops]) -> None:
-    """Name the function that finds the table of a tensor whose type was never seen."""
-    _finders[:] = [find]
 
 
 def table_of(*tensors: Tensor) -> Ops:
@@ -122,9 +116,9 @@ def table_of(*tensors: Tensor) -> Ops:
         table = _TABLES.get(type(tensor))
         if table is not None:
             return table
-    for tensor in tensors:
-        if not isinstance(tensor, (bool, int, float)):
-            table = _finders[0](tensor)
-            register(type(tensor), table)
-            return table
-    return _finders[0](tensors[0])
+    from ..registry import ops_of
+
+    tensor = next((each for each in tensors if not isinstance(each, (bool, int, float))), tensors[0])
+    table = ops_of(tensor)
+    register(type(tensor), table)
+    return table

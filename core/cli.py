@@ -1,0 +1,232 @@
+"""The command line: ``isomorph run``, ``isomorph summary``, ``isomorph backends``.
+
+Exit codes: 0 all is well, 1 a backend failed or differs, 2 the command's own arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from .errors import BackendBrokenError, BackendNotInstalledError, IsomorphError
+from .version import __version__
+
+app = typer.Typer(
+    help="One net, five frameworks: run it, look at its shapes, see which backends work here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+TargetArgument = Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and a model in it.")]
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="An input's shape, such as 2,20 or 2,7:int64; once for each input."),
+]
+FormatOption = Annotated[str, typer.Option(help="channels_first or channels_last.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Print the version if asked."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    target: TargetArgument,
+    backend: Annotated[
+        str | None, typer.Option(help="A backend, several with commas, or all; default: ISOMORPH_BACKEND or numpy.")
+    ] = None,
+    shape: ShapeOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the initial values and of random data.")] = 0,
+    data_format: FormatOption = "channels_first",
+    tolerance: Annotated[float, typer.Option(help="Greatest difference of outputs that counts as equal.")] = 1e-4,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a model on one backend, or on several and compare them.
+
+    The data are random arrays of the given shapes, or what example_inputs() in FILE returns.
+    """
+    from . import registry
+    from .run import Result, compare
+    from .run import run as run_one
+    from .target import load
+
+    loaded = load(target)
+    names = _names(backend, registry)
+    inputs = loaded.inputs(shape or [], seed)
+    _in_format(inputs, data_format)
+    loaded.make()
+    results: list[Result] = []
+    with _progress(not as_json) as show:
+        for name in names:
+            show(f"running {loaded.name} on {name} ({len(results) + 1} of {len(names)})")
+            results.append(run_one(loaded, name, _in_format(inputs, data_format), seed, data_format))
+    agree = compare(results, tolerance)
+    if as_json:
+        print(json.dumps({"model": loaded.name, "agree": agree, "results": [r.to_dict() for r in results]}, indent=2))
+    elif len(results) == 1:
+        _print_one(loaded.name, results[0])
+    else:
+        _print_table(loaded.name, results, agree, inputs)
+    if not agree or (len(results) == 1 and results[0].status != "ok"):
+        raise typer.Exit(1)
+
+
+@app.command()
+def summary(target: TargetArgument, shape: ShapeOption = None, as_json: JsonOption = False) -> None:
+    """Show a model's modules, shapes and parameter counts; needs no framework.
+
+    A size may be left open with ?, as in --shape ?,20.
+    """
+    from .target import load, parse_shape
+
+    net = load(target).make()
+    table = net.summary(*(parse_shape(text) for text in shape or []))
+    print(json.dumps(table.to_dict(), indent=2) if as_json else table)
+
+
+@app.command()
+def backends(as_json: JsonOption = False) -> None:
+    """Show every backend: its framework's versions, whether it works here, and what to do."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from . import registry
+
+    found = registry.available()
+    with _progress(not as_json) as show, ThreadPoolExecutor(2) as pool:
+        show(f"importing {sum(info.is_installed for info in found)} frameworks, each in a process of its own")
+        checks = list(pool.map(_check, found))
+    rows = [
+        {
+            "name": info.name,
+            "aliases": list(info.aliases),
+            "versions": info.versions,
+            "status": status,
+            "what_to_do": advice,
+        }
+        for info, (status, advice) in zip(found, checks)
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("backend", "also called", "framework", "status", "what to do", box=None)
+    for row in rows:
+        versions: Any = row["versions"]
+        text = ", ".join(f"{name} {version or '-'}" for name, version in versions.items())
+        aliases: Any = row["aliases"]
+        table.add_row(row["name"], ", ".join(aliases), text or "built in", row["status"], row["what_to_do"])
+    Console().print(table)
+
+
+def _check(info: Any) -> tuple[str, str]:
+    """Return a backend's status and advice, importing it in a process of its own."""
+    if not info.is_installed:
+        missing = BackendNotInstalledError.named(info.name, info.missing, ())
+        return "not installed", str(missing).split("\n")[1].split(". ")[0].strip()
+    import subprocess
+
+    program = f"import isomorph; isomorph.backend({info.name!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return "ready", ""
+    lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+    start = next((i for i, line in enumerate(lines) if BackendBrokenError.__name__ in line), len(lines) - 1)
+    return "broken", " ".join(line.strip() for line in lines[start:]) or f"exit code {done.returncode}"
+
+
+def _names(backend: str | None, registry: Any) -> list[str]:
+    if backend is None:
+        return [registry.default_backend()]
+    if backend == "all":
+        return [info.name for info in registry.available()]
+    return [registry.info(name.strip()).name for name in backend.split(",")]
+
+
+def _in_format(inputs: tuple[Any, ...], data_format: str) -> tuple[Any, ...]:
+    import numpy as np
+
+    if data_format == "channels_first":
+        return inputs
+    return tuple(np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim == 4 else x for x in inputs)
+
+
+def _print_one(name: str, result: Any) -> None:
+    if result.status != "ok":
+        print(result.message, file=sys.stderr)
+        return
+    print(f"{name} on {result.backend}\n\nparameters before data\n{result.before}\n")
+    print(f"parameters after the first call\n{result.after}\n")
+    print(f"{result.parameters:,} parameters, initial values {result.digest}")
+    print(f"first predictions {' '.join(str(value) for value in result.predictions)}")
+    print(f"first call {result.first_call * 1e3:.1f} ms, later calls {result.later_call * 1e3:.2f} ms")
+
+
+def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+    table = Table(
+        "backend", "status", "parameters", "initial values", "difference", "first call", "later call",
+        "first predictions", title=f"{name} on {shapes}", box=None, title_justify="left",
+    )
+    for each in results:
+        if each.status in ("ok", "differs"):
+            table.add_row(
+                each.backend, each.status, f"{each.parameters:,}", each.digest, f"{each.difference:.1e}",
+                f"{each.first_call * 1e3:.0f} ms", f"{each.later_call * 1e3:.1f} ms",
+                " ".join(str(value) for value in each.predictions),
+            )
+        else:
+            table.add_row(each.backend, each.status)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    for each in results:
+        if each.message:
+            console.print(f"{each.backend}: {each.message}", style="red" if each.status != "not installed" else "")
+    done = sum(each.status == "ok" for each in results)
+    print(f"{done} of {len(results)} backends ran and agree" + ("." if agree else "; see above."))
+
+
+class _progress:  # noqa: N801 - used as a function in a with statement
+    """Shows on stderr what is under way; nothing where nobody looks."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted and sys.stderr.isatty()
+        self.status: Any = None
+
+    def __enter__(self) -> Any:
+        if not self.wanted:
+            return lambda text: None
+        from rich.console import Console
+
+        self.status = Console(stderr=True).status("starting")
+        self.status.start()
+        return self.status.update
+
+    def __exit__(self, *error: object) -> None:
+        if self.status is not None:
+            self.status.stop()
+
+
+def main() -> None:
+    """Run the command line; our own errors become one message and exit code 2."""
+    try:
+        app()
+    except IsomorphError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Running one model on backends, and comparing what they make of it."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .errors import BackendNotInstalledError, IsomorphError
+from .nn.module import Module
+from .target import Target
+
+LATER_CALLS = 5
+
+
+@dataclass
+class Result:
+    """One backend's run. Times are in seconds, differences in units of the output."""
+
+    backend: str
+    status: str = "ok"
+    message: str = ""
+    parameters: int = 0
+    shapes: dict[str, list[int]] = field(default_factory=dict)
+    digest: str = ""
+    difference: float | None = None
+    first_call: float = 0.0
+    later_call: float = 0.0
+    predictions: list[Any] = field(default_factory=list)
+    before: str = ""
+    after: str = ""
+    output: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        facts = asdict(self)
+        return {name: value for name, value in facts.items() if name not in ("before", "after", "output")}
+
+
+def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_format: str) -> Result:
+    """Run a model on one backend: initialize, first call, later calls, in evaluation mode."""
+    result = Result(backend)
+    try:
+        adapter = registry.backend(backend)
+        result.backend = adapter.name
+        net = target.make().initialize(seed=seed).to(adapter.name, data_format=data_format).eval()
+        result.before = repr(net.parameters())
+        result.first_call, output = _timed(lambda: adapter_output(adapter, net(*inputs)))
+        times = [_timed(lambda: adapter_output(adapter, net(*inputs)))[0] for _ in range(LATER_CALLS)]
+    except BackendNotInstalledError as error:
+        return Result(backend, "not installed", str(error))
+    except IsomorphError as error:
+        return Result(backend, "failed", f"{type(error).__name__}: {error}")
+    result.later_call = statistics.median(times)
+    result.after = repr(net.parameters())
+    result.parameters = sum(p.shape.size for p in net.parameters().values())
+    result.shapes = {path: list(p.shape.known()) for path, p in net.state().items()}
+    result.digest = digest(net)
+    result.output = output
+    result.predictions = first_predictions(output)
+    return result
+
+
+def compare(results: list[Result], tolerance: float) -> bool:
+    """Fill in each result's difference to the first that ran; return whether all agree."""
+    done = [result for result in results if result.status == "ok"]
+    for result in done:
+        result.difference = difference(result.output, done[0].output)
+        same = result.shapes == done[0].shapes and result.digest == done[0].digest
+        # A comparison that NaN fails as well.
+        if not same or not result.difference <= tolerance:
+            result.status = "differs"
+            result.message = (
+                f"from {done[0].backend}: "
+                + ("logits" if same else "shapes" if result.shapes != done[0].shapes else "initial values")
+            )
+    return bool(done) and all(result.status in ("ok", "not installed") for result in results)
+
+
+def digest(net: Module) -> str:
+    """Return a short hash of every parameter's path, shape, type and values."""
+    total = hashlib.sha256()
+    for path, parameter in net.parameters().items():
+        total.update(f"{path}{tuple(parameter.shape)}{parameter.dtype}".encode())
+        total.update(np.ascontiguousarray(parameter.numpy()).tobytes())
+    return total.hexdigest()[:12]
+
+
+def first_predictions(output: Any, count: int = 10) -> list[Any]:
+    """Return the first rows' greatest column for scores, else the first numbers."""
+    first = leaves(output)[0]
+    if first.ndim == 2 and first.shape[1] > 1 and first.dtype.kind == "f":
+        return [int(row) for row in first[:count].argmax(1)]
+    return [float(value) for value in first.reshape(-1)[:count]]
+
+
+def difference(a: Any, b: Any) -> float:
+    """Return the greatest absolute difference of two outputs; infinite if shapes differ."""
+    pairs = list(zip(leaves(a), leaves(b)))
+    if len(leaves(a)) != len(leaves(b)) or any(x.shape != y.shape for x, y in pairs):
+        return float("inf")
+    return max((float(np.abs(x.astype("f8") - y.astype("f8")).max(initial=0.0)) for x, y in pairs), default=0.0)
+
+
+def adapter_output(adapter: Any, output: Any) -> Any:
+    """Return an output with every native tensor as an array; waits for the framework."""
+    if isinstance(output, dict):
+        return {name: adapter_output(adapter, value) for name, value in output.items()}
+    if isinstance(output, (tuple, list)):
+        return [adapter_output(adapter, value) for value in output]
+    return adapter.to_numpy(output) if adapter.owns(output) else np.asarray(output)
+
+
+def leaves(output: Any) -> list[Any]:
+    """Return the arrays in a nested output, in order."""
+    if isinstance(output, dict):
+        return [leaf for value in output.values() for leaf in leaves(value)]
+    if isinstance(output, list):
+        return [leaf for value in output for leaf in leaves(value)]
+    return [output]
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    value = call()
+    return time.perf_counter() - start, value
