@@ -265,7 +265,7 @@ def flatten(layer: nn.Flatten, binding: Binding) -> NumpyModule:
     def forward(x: Array) -> Array:
         if moves_channels(layer, x.ndim, binding.options.data_format):
             x = np.moveaxis(x, -1, 1)
-        return x.reshape(*x.shape[: layer.start_axis], -1) if x.size else _flat_empty(x, layer.start_axis)
+        return _flat(x, layer.start_axis)
 
     return NumpyModule(forward)
 
@@ -329,7 +329,8 @@ def _blend(running: Array, new: Array, momentum: float) -> None:
     running += momentum * new
 
 
-def _flat_empty(x: Array, start: int) -> Array:
+def _flat(x: Array, start: int) -> Array:
+    start = start + x.ndim if start < 0 else start
     return x.reshape(*x.shape[:start], math.prod(x.shape[start:]))
 
 
@@ -492,7 +493,7 @@ class NumpyOps(Ops):
         return np.reshape(x, shape)
 
     def flatten(self, x: Tensor, start_axis: int) -> Tensor:
-        return _flat_empty(x, start_axis % (x.ndim + 1))
+        return _flat(x, start_axis)
 
     def expand_dims(self, x: Tensor, axis: int) -> Tensor:
         return np.expand_dims(x, axis)

@@ -571,8 +571,7 @@ def _activation(value: Any, binding: Binding) -> Any:
 
 
 def _flatten(x: Any, start: int) -> Any:
-    start %= x.dim() + 1
-    return torch.flatten(x, start) if start < x.dim() else x.unsqueeze(-1)
+    return x.unsqueeze(-1) if start == x.dim() else torch.flatten(x, start)
 
 
 # Functions.

@@ -119,7 +119,7 @@ class AbstractOps(Ops):
 
     def flatten(self, x: Tensor, start_axis: int) -> Tensor:
         spec = as_spec(x)
-        start = normal_axis(spec, start_axis, extra=1)
+        start = start_axis if start_axis == spec.ndim else normal_axis(spec, start_axis)
         return spec.with_shape((*spec.shape[:start], product(spec.shape[start:])))
 
     def expand_dims(self, x: Tensor, axis: int) -> Tensor:

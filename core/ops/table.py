@@ -120,5 +120,6 @@ def table_of(*tensors: Tensor) -> Ops:
 
     tensor = next((each for each in tensors if not isinstance(each, (bool, int, float))), tensors[0])
     table = ops_of(tensor)
-    register(type(tensor), table)
+    if not isinstance(tensor, (bool, int, float)):
+        register(type(tensor), table)
     return table
