@@ -143,10 +143,11 @@ def store(parameters: Iterable[Parameter]) -> None:
 
 def _draw_all(parameters: list[Parameter]) -> list[Array]:
     """Draw in the declared order; large nets of built-in laws on several threads."""
+    roots = {id(p.owner.root): p.owner.root for p in parameters if p.owner is not None}
+    for root in roots.values():
+        root.state()  # settles the canonical paths, by which values are keyed
+        root.entropy()  # drawn here, once, before any thread asks for it
     laws = [parameter.init for parameter in parameters]
-    for parameter in parameters:
-        if parameter.owner is not None:
-            parameter.owner.root.entropy()  # drawn here, once, before any thread asks for it
     size = sum(parameter.shape.size for parameter in parameters)
     built_in = all(isinstance(law, Law) and type(law).__module__.startswith(__package__) for law in laws)
     if not built_in or size < _PARALLEL_FROM:

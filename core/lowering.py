@@ -184,8 +184,7 @@ def _table_entry(adapter: Adapter, module: Module) -> tuple[Any, Any]:
     kind = type(module)
     for cls in kind.__mro__:
         entry = adapter.table.get(cls)
-        whole = cls is kind or isinstance(module, Layer) and kind.forward is cls.forward  # type: ignore[attr-defined]
-        if entry is not None and whole:
+        if entry is not None and (cls is kind or isinstance(module, Layer) and kind.forward is cls.forward):
             return entry
     if isinstance(module, Layer):
         able = ", ".join(sorted(cls.__name__ for cls in adapter.table))

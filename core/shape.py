@@ -81,8 +81,9 @@ class Dim:
     def __repr__(self) -> str:
         text = ""
         for key, factor in sorted(self._terms.items(), key=lambda item: (not item[0], str(item[0]))):
-            names = "*".join(f"({k})" if isinstance(k, _Quotient) and len(key) > 1 else str(k) for k in key)
             size = abs(factor)
+            alone = len(key) == 1 and size == 1 and (factor > 0 or bool(text))
+            names = "*".join(f"({k})" if isinstance(k, _Quotient) and not alone else str(k) for k in key)
             part = names if size == 1 and names else f"{size}*{names}" if names else str(size)
             sign = "-" if factor < 0 else "+"
             text += f" {sign} {part}" if text else (f"-{part}" if factor < 0 else part)

@@ -105,8 +105,10 @@ class Module:
             self._restructured()
         if isinstance(value, Module):
             self._adopt(name, value)
-        elif isinstance(value, Parameter) and (value.owner is None or value.owner is self):
-            value._owner, value._name = weakref.ref(self), name
+        elif isinstance(value, Parameter):
+            holder = value.owner
+            if holder is None or vars(holder).get(value._name) is not value:
+                value._owner, value._name = weakref.ref(self), name
         object.__setattr__(self, name, value)
         if structural and old is not None and old is not value:
             _release(old, self)
@@ -131,8 +133,8 @@ class Module:
                 f"{self.label}: assigning {type(child).__name__} as {name} makes a cycle of modules; "
                 "it contains this module itself.\n  Pass it to forward, or share a part instead."
             )
-        internals = child._isomorph
-        if internals.parent is None or internals.parent() in (None, self):
+        internals, holder = child._isomorph, child.parent
+        if holder is None or vars(holder).get(internals.name) is not child:
             internals.parent, internals.name = weakref.ref(self), name
 
     def _restructured(self) -> None:
@@ -181,27 +183,37 @@ class Module:
         return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """Yield (path, module) depth first, itself first with an empty path, shared ones once."""
-        seen = set()
-        stack: list[tuple[str, Module]] = [("", self)]
+        """Yield (path, module) depth first, itself first with an empty path, shared ones once.
+
+        The first path at which the outermost module meets a shared one is its canonical path.
+        """
+        whole, seen = self.parent is None, set()
+        stack: list[tuple[str, Module, Module | None, str]] = [("", self, None, "")]
         while stack:
-            path, module = stack.pop()
+            path, module, holder, name = stack.pop()
             if id(module) in seen:
                 continue
             seen.add(id(module))
+            if whole and holder is not None and module.parent is not holder:
+                module._isomorph.parent, module._isomorph.name = weakref.ref(holder), name
             yield path, module
-            inside = list(module.children().items())
-            stack.extend((f"{path}.{name}" if path else name, child) for name, child in reversed(inside))
+            stack.extend(
+                (f"{path}.{inner}" if path else inner, child, module, inner)
+                for inner, child in reversed(module.children().items())
+            )
 
     def state(self) -> ParameterMapping:
         """Return parameters and buffers by canonical path, shared ones once, in order."""
         found: dict[str, Parameter] = {}
-        seen = set()
+        seen, whole = set(), self.parent is None
         for path, module in self.named_modules():
             for name, parameter in module.own_parameters().items():
-                if id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    found[f"{path}.{name}" if path else name] = parameter
+                if id(parameter) in seen:
+                    continue
+                seen.add(id(parameter))
+                if whole and parameter.owner is not module:
+                    parameter._owner, parameter._name = weakref.ref(module), name
+                found[f"{path}.{name}" if path else name] = parameter
         return ParameterMapping(found)
 
     def parameters(self) -> ParameterMapping:
