@@ -1,1 +1,1 @@
-"""Cases that hold every backend to the same behaviour."""
+"""Every layer as data: the cases that hold all backends to one behaviour."""

@@ -33,9 +33,9 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
         inside, root = [target], target.owner and target.owner.root
         lists = [target._requests]
     else:
-        inside, root = list(target.state().values()), target.root
+        inside, root = _meant(target, new), target.root
         lists = [module.requests for _, module in target.named_modules()]
-        lists += [parameter._requests for parameter in inside]
+        lists += [parameter._requests for parameter in target.state().values()]
     learned = [parameter for parameter in inside if parameter.trainable]
     ready = [parameter for parameter in learned if parameter.is_ready]
     if ready and not force:
@@ -49,9 +49,9 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
             return
     before = [list(each) for each in lists]
     entropy = root._isomorph.entropy if root is not None else None
-    if force and init is not None:
+    if force and new.law is not None:
         for each in lists:
-            each.clear()
+            each[:] = [Request(None, {}, old.seed, old.order) for old in each if old.seed is not None]
     lists[0].append(new)
     if root is not None and force:
         root._isomorph.entropy = None
@@ -63,6 +63,14 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
         if root is not None:
             root._isomorph.entropy = entropy
         raise
+
+
+def _meant(module: Module, request: Request) -> list[Parameter]:
+    """Return the parameters that a request on a module is about: all, or those its patterns match."""
+    patterns, state = request.patterns, module.state()
+    if not patterns:
+        return list(state.values())
+    return [p for path, p in state.items() if any(pattern.fullmatch(path) for pattern in patterns)]
 
 
 def _label(target: Module | Parameter) -> str:

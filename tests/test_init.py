@@ -217,3 +217,21 @@ def test_force_with_a_law_starts_over() -> None:
     net.head.weight.initialize(C(42), force=True)
     net.initialize(C(1), force=True)
     assert (net.head.weight.numpy() == 1).all()
+
+
+def test_force_with_a_pattern_draws_only_what_it_matches() -> None:
+    net = Tree().initialize(seed=0)
+    net(X)
+    before = net.head.weight.numpy()
+    net.initialize({r".*bias": C(9)}, force=True)
+    assert (net.head.bias.numpy() == 9).all()
+    np.testing.assert_array_equal(net.head.weight.numpy(), before)
+
+
+def test_a_named_seed_stays() -> None:
+    nets = [Tree().initialize(seed=4) for _ in range(2)]
+    for net in nets:
+        net(X)
+        net.initialize(C(1), force=True)
+        net.head.initialize(init.Xavier(), force=True)
+    np.testing.assert_array_equal(nets[0].head.weight.numpy(), nets[1].head.weight.numpy())

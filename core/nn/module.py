@@ -267,8 +267,9 @@ class Module:
             init: A law for the weights (biases become zero, norm scales one), or a dict from
                 patterns of paths inside this module to laws for exactly those parameters.
                 Without one, what was asked before or the default.
-            seed: Makes the values reproducible, bit for bit on every backend.
-            force: Draw anew what is ready. With a law, also forget what was asked for
+            seed: Makes the values reproducible, bit for bit on every backend. It stays until
+                another is named.
+            force: Draw anew what is ready. With a law, also forget the laws that were asked for
                 anything inside this module before.
 
         Precedence: a request on a parameter or its own layer, a pattern, the layer's

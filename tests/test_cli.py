@@ -1,0 +1,165 @@
+"""The command line, as a user runs it: a process of its own, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DIGITS = str(ROOT / "examples" / "digits.py")
+
+MODELS = """
+from isomorph import nn
+
+class MLP(nn.Module):
+    def __init__(self, units=3):
+        super().__init__()
+        self.hidden = nn.Dense(units)
+
+    def forward(self, x):
+        return self.hidden(x)
+
+class Needs(MLP):
+    def __init__(self, units):
+        super().__init__(units)
+
+class Empty(nn.Module):
+    def forward(self, x):
+        return x
+
+class Nothing(MLP):
+    def forward(self, x):
+        self.hidden(x)
+
+net = nn.Sequential(nn.Dense(4), nn.Dense(2))
+number = 3
+
+def build():
+    return MLP(7)
+"""
+
+
+def isomorph(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "isomorph.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> str:
+    path = tmp_path / "models.py"
+    path.write_text(MODELS)
+    return str(path)
+
+
+def test_run_digits_on_numpy() -> None:
+    done = isomorph("run", DIGITS)
+    assert done.returncode == 0, done.stderr
+    assert "stem.weight          (16, ?, 3, 3)  float32  declared" in done.stdout
+    assert "stem.weight          (16, 1, 3, 3)   float32  ready" in done.stdout
+    assert "first predictions" in done.stdout
+
+
+def test_run_digits_on_all_backends_agrees() -> None:
+    done = isomorph("run", DIGITS, "--backend", "all", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["agree"]
+    assert [result["backend"] for result in report["results"]] == ["numpy", "jax", "mxnet", "tensorflow", "torch"]
+    assert len({result["digest"] for result in report["results"]}) == 1
+    assert {result["parameters"] for result in report["results"]} == {13386}
+    assert all(result["difference"] < 1e-4 for result in report["results"])
+
+
+def test_run_in_channels_last_agrees() -> None:
+    done = isomorph("run", DIGITS, "--backend", "numpy,torch", "--data-format", "channels_last")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 backends ran and agree." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["MLP", "net", "build"])
+def test_run_a_users_model_on_random_data(models: str, name: str) -> None:
+    done = isomorph("run", f"{models}:{name}", "--shape", "2,20")
+    assert done.returncode == 0, done.stderr
+    assert f"{name} on numpy" in done.stdout
+
+
+def test_without_a_name_the_last_model_is_taken(models: str) -> None:
+    assert "net on numpy" in isomorph("run", models, "--shape", "2,20").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nowhere.py"), "There is no file 'nowhere.py'"),
+        (("run", "{models}:MPL", "--shape", "2,20"), "Did you mean 'MLP'"),
+        (("run", "{models}:Needs", "--shape", "2,20"), "can't be made without arguments"),
+        (("run", "{models}:Empty", "--shape", "2,20"), "has no parameters"),
+        (("run", "{models}:number", "--shape", "2,20"), "is a int, not a model"),
+        (("run", "{models}:MLP"), "--shape 2,20"),
+        (("run", "{models}:MLP", "--shape", "2;20"), "sizes such as 2,20"),
+        (("run", "{models}:MLP", "--shape", "2,20:flaot32"), "Did you mean 'float32'"),
+        (("run", "{models}:MLP", "--shape", "2,20", "--backend", "pytroch"), "Did you mean 'pytorch'"),
+        (("summary", "{models}:MPL"), "Did you mean 'MLP'"),
+    ],
+)
+def test_wrong_arguments_are_one_message_and_exit_code_2(models: str, arguments, message: str) -> None:
+    done = isomorph(*(argument.replace("{models}", models) for argument in arguments))
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_fails_is_exit_code_1(models: str) -> None:
+    done = isomorph("run", f"{models}:Nothing", "--shape", "2,20")
+    assert done.returncode == 1
+    assert "forward returned nothing" in done.stderr
+
+
+def test_backend_from_the_environment(models: str) -> None:
+    assert "MLP on torch" in isomorph("run", f"{models}:MLP", "--shape", "2,20", ISOMORPH_BACKEND="pytorch").stdout
+
+
+def test_summary_needs_no_framework(models: str) -> None:
+    program = (
+        f"import sys; from isomorph.cli import main; sys.argv = ['isomorph', 'summary', {models!r} + ':MLP', "
+        "'--shape', '?,20']\ntry: main()\nfinally: print({'torch', 'tensorflow', 'jax', 'mxnet'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "weight (3, 20) bias (3,)" in done.stdout
+    assert "set()" in done.stdout
+
+
+def test_summary_as_json(models: str) -> None:
+    report = json.loads(isomorph("summary", f"{models}:MLP", "--shape", "2,20", "--json").stdout)
+    assert report["total"] == 63
+
+
+def test_backends_table() -> None:
+    rows = json.loads(isomorph("backends", "--json").stdout)
+    assert {row["name"]: row["status"] for row in rows} == dict.fromkeys(
+        ("numpy", "jax", "mxnet", "tensorflow", "torch"), "ready"
+    )
+
+
+def test_a_broken_framework_is_reported_with_its_cause(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise RuntimeError('libfoo.so is missing')\n")
+    done = isomorph("backends", "--json", PYTHONPATH=str(tmp_path))
+    row = next(row for row in json.loads(done.stdout) if row["name"] == "torch")
+    assert row["status"] == "broken"
+    assert "libfoo.so is missing" in row["what_to_do"]
+
+
+def test_version() -> None:
+    from isomorph import __version__
+
+    assert isomorph("--version").stdout.strip() == __version__

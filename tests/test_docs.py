@@ -1,0 +1,89 @@
+"""Every docstring example runs; every public class has one; the README's and docs' blocks run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+import isomorph
+from isomorph import init, nn, ops
+
+ROOT = Path(__file__).parent.parent
+NAMES = {"isomorph": isomorph, "nn": nn, "init": init, "ops": ops, "numpy": numpy, "TensorSpec": isomorph.TensorSpec}
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(isomorph.__path__, "isomorph.")
+    if not module.name.startswith("isomorph.backends.")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str) -> None:
+    module = importlib.import_module(name)
+    found = doctest.testmod(module, extraglobs={**NAMES, **vars(module)}, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.failed == 0
+
+
+def public_classes() -> list[type]:
+    found = [getattr(home, name) for home in (isomorph, nn, init) for name in home.__all__]
+    return [value for value in found if inspect.isclass(value)]
+
+
+@pytest.mark.parametrize("cls", public_classes(), ids=lambda cls: cls.__name__)
+def test_every_public_class_has_an_example(cls: type) -> None:
+    exempt = {"Adapter", "Deviation", "State"}  # a contract, a record and an enum: shown in docs/
+    assert cls.__name__ in exempt or ">>>" in (cls.__doc__ or "")
+
+
+@pytest.mark.parametrize("module", [isomorph, nn, init, ops], ids=lambda module: module.__name__)
+def test_every_public_name_has_a_docstring(module) -> None:
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert name == "__version__" or inspect.getdoc(value), name
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    blocks = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = "\n\n".join(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+        if text:
+            blocks.append((path.name, text))
+    return blocks
+
+
+@pytest.mark.parametrize(("page", "program"), python_blocks(), ids=lambda value: value if len(value) < 40 else "")
+def test_a_pages_blocks_run_in_order(page: str, program: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, f"{page}:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md"], ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(path: Path) -> None:
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_commands_exist() -> None:
+    """The two set-up commands are targets of the Makefile, and what they call is documented."""
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^make (\S+)", readme, re.MULTILINE))
+    assert {"demo", "test"} <= targets
+    assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)

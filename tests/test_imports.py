@@ -1,0 +1,141 @@
+"""What importing costs and touches: no framework, one way of dependencies, no names in core."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import isomorph
+
+PACKAGE = Path(isomorph.__file__).parent
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "flax", "mxnet"}
+ALLOWED = {
+    "core": {"numpy", "typer", "rich", "ml_dtypes"},
+    "conformance": {"numpy"},
+    "backends/numpy": {"numpy"},
+    "backends/torch": {"numpy", "torch"},
+    "backends/tensorflow": {"numpy", "tensorflow", "keras"},
+    "backends/jax": {"numpy", "jax", "flax"},
+    "backends/mxnet": {"numpy", "mxnet"},
+}
+
+
+def sources() -> list[tuple[str, Path]]:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        if relative.parts[0] == "backends":
+            home = f"backends/{relative.parts[1].removesuffix('.py')}"
+        else:
+            home = "conformance" if relative.parts[0] == "conformance" else "core"
+        if home != "backends/__init__":
+            found.append((home, path))
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(("home", "path"), sources(), ids=lambda value: getattr(value, "name", value))
+def test_a_file_imports_only_what_its_folder_may(home: str, path: Path) -> None:
+    foreign = imported(path) - set(sys.stdlib_module_names) - {"isomorph"}
+    assert foreign <= ALLOWED[home]
+
+
+@pytest.mark.parametrize(
+    "path", [path for home, path in sources() if home in ("core", "conformance")], ids=lambda path: path.name
+)
+def test_core_and_conformance_name_no_framework_in_code(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            words = node.id
+        elif isinstance(node, ast.Attribute):
+            words = node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            words = node.value
+        else:
+            continue
+        assert not FRAMEWORKS & set(words.lower().split(".")), (path.name, node.lineno, words)
+
+
+def test_import_leaves_frameworks_out() -> None:
+    program = (
+        "import sys, isomorph\nfrom isomorph import nn, init, ops, errors\nisomorph.available()\n"
+        f"assert not {FRAMEWORKS!r} & set(sys.modules), sys.modules.keys() & {FRAMEWORKS!r}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_changes_no_global_state() -> None:
+    program = """
+import os, sys, warnings, numpy, random
+before = dict(os.environ), list(warnings.filters), numpy.geterr(), random.getstate()
+from isomorph import nn, init, ops
+assert (dict(os.environ), list(warnings.filters), numpy.geterr(), random.getstate()) == before
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_loading_a_backend_leaves_numpy_and_the_environment_as_found(backend: str) -> None:
+    program = f"""
+import os, numpy
+before = dict(os.environ), set(dir(numpy)), numpy.geterr()
+import isomorph
+isomorph.backend({backend!r})
+after = dict(os.environ), set(dir(numpy)), numpy.geterr()
+gone, new = before[1] - after[1], after[1] - before[1]
+# NumPy's own submodules appear once somebody imports them.
+new = {{name for name in new if type(getattr(numpy, name)).__name__ != "module"}}
+changed = {{k: v for k, v in after[0].items() if before[0].get(k) != v}}
+ours = {{k for k in changed if "KERAS" in k or "TF_CPP" in k}}
+assert not gone and not new and after[2] == before[2] and not ours, (gone, new, changed)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_keras_on_another_backend_is_a_clear_error() -> None:
+    program = """
+import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+import isomorph
+try:
+    isomorph.backend("tensorflow")
+except isomorph.errors.BackendBrokenError as error:
+    assert "KERAS_BACKEND" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_framework_is_named_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from isomorph import registry
+
+    info = registry.info("torch")
+    missing = registry.BackendInfo(info.name, info.aliases, {"torch": None}, info.entry_point)
+    monkeypatch.setattr(registry, "available", lambda: (missing,))
+    monkeypatch.setattr(registry, "_loaded", {})
+    with pytest.raises(ImportError, match=r'pip install "isomorph\[torch\]"'):
+        registry.backend("pytorch")
