@@ -103,7 +103,7 @@ def backends(as_json: JsonOption = False) -> None:
     with _progress(not as_json) as show, ThreadPoolExecutor(2) as pool:
         show(f"importing {sum(info.is_installed for info in found)} frameworks, each in a process of its own")
         checks = list(pool.map(_check, found))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": info.name,
             "aliases": list(info.aliases),
@@ -121,10 +121,8 @@ def backends(as_json: JsonOption = False) -> None:
 
     table = Table("backend", "also called", "framework", "status", "what to do", box=None)
     for row in rows:
-        versions: Any = row["versions"]
-        text = ", ".join(f"{name} {version or '-'}" for name, version in versions.items())
-        aliases: Any = row["aliases"]
-        table.add_row(row["name"], ", ".join(aliases), text or "built in", row["status"], row["what_to_do"])
+        text = ", ".join(f"{name} {version or '-'}" for name, version in row["versions"].items())
+        table.add_row(row["name"], ", ".join(row["aliases"]), text or "built in", row["status"], row["what_to_do"])
     Console().print(table)
 
 

@@ -157,7 +157,7 @@ def _draw_all(parameters: list[Parameter]) -> list[Array]:
         root.entropy()  # drawn here, once, before any thread asks for it
     laws = [parameter.init for parameter in parameters]
     size = sum(parameter.shape.size for parameter in parameters)
-    built_in = all(isinstance(law, Law) and type(law).__module__.startswith(__package__) for law in laws)
+    built_in = all(isinstance(law, Law) and type(law).__module__.startswith("isomorph.init.") for law in laws)
     if not built_in or size < _PARALLEL_FROM:
         return [parameter.draw() for parameter in parameters]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -184,7 +184,7 @@ def _table_entry(adapter: Adapter, module: Module) -> tuple[Any, Any]:
     kind = type(module)
     for cls in kind.__mro__:
         entry = adapter.table.get(cls)
-        if entry is not None and (cls is kind or isinstance(module, Layer) and kind.forward is cls.forward):
+        if entry is not None and (cls is kind or _inherits_forward(kind, cls)):
             return entry
     if isinstance(module, Layer):
         able = ", ".join(sorted(cls.__name__ for cls in adapter.table))
@@ -194,6 +194,11 @@ def _table_entry(adapter: Adapter, module: Module) -> tuple[Any, Any]:
             "or write the layer as a Module with a forward in isomorph.ops.",
         )
     return None, {}
+
+
+def _inherits_forward(kind: type, cls: type) -> bool:
+    """Whether a subclass of a layer computes just as the layer does."""
+    return issubclass(kind, Layer) and issubclass(cls, Layer) and kind.forward is cls.forward
 
 
 def bound(module: Module) -> Binding:

@@ -69,6 +69,9 @@ class Dim:
                 return _collect(whole.items()) + nested.dividend // (nested.divisor * other)
         return _collect([*whole.items(), ((_Quotient(Dim(rest), other),), 1)])
 
+    def __rfloordiv__(self, other: int) -> Size:
+        return Dim.symbol(f"({other}//({self}))")
+
     __radd__ = __add__
     __rmul__ = __mul__
 

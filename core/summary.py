@@ -57,10 +57,6 @@ class Summary:
     __repr__ = __str__
 
 
-class _Undo(Exception):
-    """Leaves a block whose changes are to be taken back."""
-
-
 def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
     """Return the summary of a net, after a dry run if inputs are given; nothing is changed."""
     if not inputs:
@@ -68,14 +64,10 @@ def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
     from .lowering import one_shape, run_trace
 
     specs = tuple(input_specs(one_shape(inputs)))
-    try:
-        with shapes_kept(module):
-            with tracing_shapes(module) as trace:
-                run_trace(module, specs, {})
-            result = _table(module, trace.calls)
-            raise _Undo
-    except _Undo:
-        return result
+    with shapes_kept(module, always=True):
+        with tracing_shapes(module) as trace:
+            run_trace(module, specs, {})
+        return _table(module, trace.calls)
 
 
 def _table(module: Module, calls: dict[int, Call]) -> Summary:

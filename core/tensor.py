@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -173,9 +173,6 @@ class TensorSpec(Operators):
         )
 
 
-SpecLike = Union[Operators, np.ndarray, "np.generic", bool, int, float]
-
-
 def as_spec(value: Any) -> TensorSpec:
     """Return the spec of anything a `forward` computes with."""
     if isinstance(value, Operators):
@@ -249,7 +246,8 @@ def _sliced(size: Size, key: slice) -> Size:
         return size
     if isinstance(size, int):
         return len(range(*key.indices(size)))
-    start, stop = key.start or 0, key.stop
+    start: int = key.start or 0
+    stop: int | None = key.stop
     if key.step in (None, 1) and start >= 0 and stop is None:
         return size - start
     if key.step in (None, 1) and start >= 0 and stop is not None and stop < 0:
@@ -259,16 +257,12 @@ def _sliced(size: Size, key: slice) -> Size:
     return Dim.symbol(f"len({size}[{start}:{stop}])")
 
 
-def input_specs(inputs: Iterable[Any], dtype_of: Any = None) -> list[Any]:
+def input_specs(inputs: Iterable[Any]) -> list[Any]:
     """Return specs for what a user gave `infer`: shapes, arrays, specs. None sizes become symbols.
 
     The first axis of every input is the batch ``n``; other open sizes get a name of their own.
     """
-    specs: list[Any] = []
-    for position, given in enumerate(inputs):
-        spec = _input_spec(position, given)
-        specs.append(spec)
-    return specs
+    return [_input_spec(position, given) for position, given in enumerate(inputs)]
 
 
 def _input_spec(position: int, given: Any) -> Any:

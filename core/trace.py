@@ -65,15 +65,18 @@ def tracing() -> bool:
 
 
 @contextmanager
-def shapes_kept(root: Module) -> Iterator[None]:
-    """On any exception inside, give every parameter the shape it had before."""
+def shapes_kept(root: Module, always: bool = False) -> Iterator[None]:
+    """On any exception inside, or always, give every parameter the shape it had before."""
     before = [(parameter, parameter._shape) for parameter in root.state().values()]
     try:
         yield
     except BaseException:
-        for parameter, shape in before:
-            parameter._shape = shape
+        always = True
         raise
+    finally:
+        if always:
+            for parameter, shape in before:
+                parameter._shape = shape
 
 
 @contextmanager

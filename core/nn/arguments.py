@@ -68,7 +68,7 @@ def activation(layer: object, value: Activation) -> Activation:
 
 def activation_function(value: Activation) -> Callable[[Any], Any] | None:
     """Return an activation as a function of one tensor of any backend; None if there is none."""
-    return getattr(ops, value) if isinstance(value, str) else value  # type: ignore[no-any-return]
+    return getattr(ops, value) if isinstance(value, str) else value
 
 
 def weight_and_bias(

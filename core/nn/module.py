@@ -54,6 +54,14 @@ class Internals:
         self.runs.clear()
 
 
+def _no_forward(module: Module, *inputs: Any, **named: Any) -> Any:
+    """Compute the output; every net overrides this."""
+    raise ForwardError(
+        f"{module.label}: {type(module).__name__} has no forward.\n"
+        "  Define forward(self, x) and return what it computes."
+    )
+
+
 class Module:
     """Base of all layers and nets: describes a computation, without input sizes.
 
@@ -108,7 +116,7 @@ class Module:
         elif isinstance(value, Parameter):
             holder = value.owner
             if holder is None or vars(holder).get(value._name) is not value:
-                value._owner, value._name = weakref.ref(self), name
+                value._owner, value._name = _reference(self), name
         object.__setattr__(self, name, value)
         if structural and old is not None and old is not value:
             _release(old, self)
@@ -135,7 +143,7 @@ class Module:
             )
         internals, holder = child._isomorph, child.parent
         if holder is None or vars(holder).get(internals.name) is not child:
-            internals.parent, internals.name = weakref.ref(self), name
+            internals.parent, internals.name = _reference(self), name
 
     def _restructured(self) -> None:
         binding = self._isomorph.binding
@@ -195,7 +203,7 @@ class Module:
                 continue
             seen.add(id(module))
             if whole and holder is not None and module.parent is not holder:
-                module._isomorph.parent, module._isomorph.name = weakref.ref(holder), name
+                module._isomorph.parent, module._isomorph.name = _reference(holder), name
             yield path, module
             stack.extend(
                 (f"{path}.{inner}" if path else inner, child, module, inner)
@@ -212,7 +220,7 @@ class Module:
                     continue
                 seen.add(id(parameter))
                 if whole and parameter.owner is not module:
-                    parameter._owner, parameter._name = weakref.ref(module), name
+                    parameter._owner, parameter._name = _reference(module), name
                 found[f"{path}.{name}" if path else name] = parameter
         return ParameterMapping(found)
 
@@ -226,12 +234,8 @@ class Module:
 
     # What a subclass writes.
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Compute the output; every net overrides this."""
-        raise ForwardError(
-            f"{self.label}: {type(self).__name__} has no forward.\n"
-            "  Define forward(self, x) and return what it computes."
-        )
+    # Typed as a callable, so that a subclass may take whatever inputs it has.
+    forward: Callable[..., Any] = _no_forward
 
     def fill(self, inputs: tuple[Any, ...]) -> None:
         """Let `build` fill the unknown dimensions of the module's own parameters."""
@@ -473,7 +477,7 @@ class Module:
             if isinstance(value, Module):
                 self._adopt(name, value)
             elif isinstance(value, Parameter) and value.owner is None:
-                value._owner, value._name = weakref.ref(self), name
+                value._owner, value._name = _reference(self), name
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         from copy import deepcopy
@@ -525,6 +529,19 @@ _NO_SUPER = (
 )
 
 
+def _no_rule(layer: Layer, *inputs: Any) -> Any:
+    """Return the output's spec; every layer overrides this."""
+    raise ForwardError(
+        f"{layer.label}: {type(layer).__name__} has no infer_shapes.\n"
+        "  Define infer_shapes(self, x), set its parameters' shapes and return the output's spec."
+    )
+
+
+def _by_rule(layer: Layer, *inputs: Any, **named: Any) -> Any:
+    """Return the output's spec by the layer's own rule."""
+    return layer.infer_shapes(*inputs, **named)
+
+
 class Layer(Module):
     """A module that each backend lowers by its table; its rule says which shapes it needs.
 
@@ -537,12 +554,9 @@ class Layer(Module):
     TensorSpec((2, 3))
     """
 
-    def infer_shapes(self, *inputs: Any) -> Any:
-        """Return the output's spec, and set the shapes of the layer's parameters."""
-        raise NotImplementedError
-
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        return self.infer_shapes(*inputs, **named)
+    # Returns the output's spec, and sets the shapes of the layer's parameters.
+    infer_shapes: Callable[..., Any] = _no_rule
+    forward: Callable[..., Any] = _by_rule
 
 
 def _as_container(owner: Module, name: str, value: Any) -> Any:
@@ -581,6 +595,10 @@ def _release(old: Any, holder: Module) -> None:
         old._isomorph.parent, old._isomorph.name = None, ""
     elif isinstance(old, Parameter) and old.owner is holder:
         old._owner, old._name = None, ""
+
+
+def _reference(module: Module) -> weakref.ref[Module]:
+    return weakref.ref(module)
 
 
 _orders = itertools.count(1)

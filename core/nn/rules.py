@@ -45,7 +45,7 @@ def fit(layer: Layer, parameter: Parameter, axis: int, size: Size, what: str) ->
     parameter.shape = tuple(shape)
 
 
-def channel_axis(layer: Layer, x: Any) -> int:
+def channel_axis(layer: Layer, x: TensorSpec) -> int:
     """Return the axis of the channels under the net's data format; 1 for a matrix."""
     from ..trace import current
 
@@ -61,7 +61,8 @@ def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: 
     ``floor((size + 2 p - dilation (kernel - 1) - 1) / stride) + 1``, as in `torch.nn.Conv2d`.
     """
     if padding == "same":
-        return (size + (stride - 1)) // stride
+        rounded: Size = (size + (stride - 1)) // stride
+        return rounded
     extent = dilation * (kernel - 1) + 1
     room = size + (2 * padding - extent)
     if isinstance(room, int) and room < 0:
@@ -69,7 +70,8 @@ def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: 
             layer.label, "a padded input of at least the window's", extent, f"{size} + 2 * {padding}",
             "Make the window smaller or the input larger.",
         )
-    return room // stride + 1
+    positions: Size = room // stride + 1
+    return positions
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -108,10 +108,9 @@ class AbstractOps(Ops):
         total = product(spec.shape)
         rest = product(size for size in shape if not (isinstance(size, int) and size == -1))
         free = sum(isinstance(size, int) and size == -1 for size in shape)
-        exact = isinstance(total, int) and isinstance(rest, int)
-        fits = free < 2 and (
-            not exact or (total == rest if not free else rest > 0 and total % rest == 0)  # type: ignore[operator]
-        )
+        fits = free < 2
+        if isinstance(total, int) and isinstance(rest, int):
+            fits = fits and (total == rest if not free else rest > 0 and total % rest == 0)
         if not fits:
             raise ForwardError(f"cannot reshape {format_shape(spec.shape)} to {format_shape(shape)}.")
         missing = total // rest if free else 0
