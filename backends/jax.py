@@ -105,8 +105,9 @@ class JaxAdapter(Adapter):
             if alike not in known:
                 known[alike] = _inferred(native, call.inputs)
             for parameter in own.values():
-                slot = next(s for s in binding.slots[id(parameter)] if s.module is call.module)
-                shapes[id(parameter)] = known[alike][_collection(slot)][slot.native_name].shape
+                slot = _place(binding, call.module).slot(parameter)
+                shape = slot.canonical_shape(known[alike][_collection(slot)][slot.native_name].shape)
+                shapes[id(parameter)] = _native_shape(binding.slots[id(parameter)][0], shape)
         return shapes
 
     def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
@@ -154,15 +155,11 @@ class JaxAdapter(Adapter):
         return _find(state.variables, state.path(slot))
 
     def read(self, slot: Slot) -> Array:
-        owner = slot.binding.slots[id(slot.parameter)][0]
-        values = np.asarray(self.parameter(slot))
-        return values if owner is slot else slot.to_native(owner.to_canonical(values))
+        return np.asarray(self.parameter(slot))
 
     def write(self, slot: Slot, array: Array) -> None:
         state = _state(slot.binding)
-        owner = slot.binding.slots[id(slot.parameter)][0]
-        values = array if owner is slot else owner.to_native(slot.to_canonical(array))
-        state.variables = _replaced(state, [(owner, self.from_numpy(values, slot.binding.options))])
+        state.variables = _replaced(state, [(slot, self.from_numpy(array, slot.binding.options))])
 
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
@@ -200,8 +197,18 @@ class Place:
     plain: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Attributes that Flax's fields would change: lists become tuples there, arrays break equality."""
     links: dict[str, Link] = dataclasses.field(default_factory=dict)
-    shapes: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    """Canonical shapes that Flax inferred in an `init` of the user's own."""
+
+    @property
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """Canonical shapes, by parameter, that Flax inferred last in an `init` of the user's own."""
+        return self.binding.memory.setdefault("shapes", {})  # type: ignore[no-any-return]
+
+    def slot(self, parameter: nn.Parameter) -> Slot:
+        """Return where the native module itself would keep a parameter, were it not shared."""
+        for link in self.links.values():
+            if link.slot.parameter is parameter:
+                return link.slot
+        return next(s for s in self.binding.slots[id(parameter)] if s.module is self.module)
 
     def __deepcopy__(self, memo: Any) -> Place:
         return self
@@ -495,37 +502,33 @@ class Law:
         """The parameter it initializes."""
         return self.place.module.own_parameters()[self.name]
 
-    @functools.cached_property
-    def slot(self) -> Slot:
-        """The parameter's place in this module."""
-        slots = self.place.binding.slots[id(self.parameter)]
-        return next(slot for slot in slots if slot.module is self.place.module)
-
     def __call__(self, key: Any, shape: Any, dtype: Any = jnp.float32, *rest: Any) -> Any:
         if _only_shapes.get():
             return jnp.zeros(shape, dtype)
-        self.place.shapes[self.name] = self.slot.canonical_shape(shape)
+        parameter, shapes = self.parameter, self.place.shapes
+        shapes[id(parameter)] = self.place.slot(parameter).canonical_shape(shape)
+        # A law may look at another parameter of its layer, as a bias's at the weight's size.
+        own = self.place.module.own_parameters().values()
+        sizes = [(each, Shape(shapes.get(id(each), each.shape))) for each in own]
         result = jax.ShapeDtypeStruct(tuple(shape), dtype)
         if isinstance(key, jax.core.Tracer):
-            return jax.pure_callback(lambda: self.values(result), result, vmap_method="sequential")
-        return jnp.array(self.values(result))
+            return jax.pure_callback(lambda: self.values(sizes, dtype), result, vmap_method="sequential")
+        return jnp.array(self.values(sizes, dtype))
 
-    def values(self, result: Any) -> Array:
+    def values(self, sizes: list[tuple[nn.Parameter, Shape]], dtype: Any) -> Array:
         """Return the values that wait in the parameter, else newly drawn ones; nothing changes."""
-        own, shapes = self.place.module.own_parameters(), self.place.shapes
         parameter = self.parameter
         with _drawing:
-            before = {name: each._shape for name, each in own.items()}
+            before = [(each, each._shape) for each, _ in sizes]
             try:
-                for name, each in own.items():
-                    if name in shapes:
-                        each._shape = Shape(shapes[name])
+                for each, shape in sizes:
+                    each._shape = shape
                 waiting = parameter._value
                 canonical = parameter.draw() if waiting is None else waiting
             finally:
-                for name, shape in before.items():
-                    own[name]._shape = shape
-        return np.asarray(self.slot.to_native(canonical), result.dtype)
+                for each, shape in before:
+                    each._shape = shape
+        return np.asarray(self.place.slot(parameter).to_native(canonical), dtype)
 
     def __repr__(self) -> str:
         return repr(self.parameter.init)
@@ -550,26 +553,28 @@ class Link:
         for name in (*scope.path[:depth], *self.there):
             above = above.push(name, reuse=True)
         if not above.has_variable(collection, self.owner.native_name):
-            canonical = self.slot.canonical_shape(shape)
-            native = canonical if self.owner.axes is None else [canonical[axis] for axis in self.owner.axes]
+            native = _native_shape(self.owner, self.slot.canonical_shape(shape))
             _create(above, collection, self.owner.native_name, self.law, native, dtype)
         value = above.get_variable(collection, self.owner.native_name)
-        rank = range(value.ndim)
-        canonical = np.argsort(self.owner.axes or rank)
-        return jnp.transpose(value, [canonical[axis] for axis in self.slot.axes or rank])
+        canonical = np.argsort(self.owner.axes or range(value.ndim))
+        return jnp.transpose(value, _native_shape(self.slot, canonical.tolist()))
 
 
 def _link(state: State) -> None:
+    """Let layers find the parameters that they share with one lowered before."""
     binding = state.binding
     for owner, *others in binding.slots.values():
-        own = owner.module.own_parameters()
-        law = Law(
-            _place(binding, owner.module), next(n for n, p in own.items() if p is owner.parameter)
-        )
+        names = {id(parameter): name for name, parameter in owner.module.own_parameters().items()}
+        law = Law(_place(binding, owner.module), names[id(owner.parameter)])
         for slot in others:
             here, there = state.paths[id(slot.module)], state.paths[id(owner.module)]
-            place = _place(binding, slot.module)
-            place.links[slot.native_name] = Link(here, there, slot, owner, law)
+            link = Link(here, there, dataclasses.replace(slot), owner, law)
+            _place(binding, slot.module).links[slot.native_name] = link
+            slot.native_name, slot.axes = owner.native_name, owner.axes
+
+
+def _native_shape(slot: Slot, canonical: Sequence[int]) -> tuple[int, ...]:
+    return tuple(canonical) if slot.axes is None else tuple(canonical[axis] for axis in slot.axes)
 
 
 def _create(scope: Any, collection: str, name: str, law: Law, shape: Any, dtype: Any) -> None:
@@ -662,8 +667,8 @@ def _bind_parameter(native: Any, name: str) -> None:
     """Set a parameter's value as an attribute, unless its size is still unknown."""
     place, scope = native._isomorph, native.scope
     law = place.laws[name]
-    collection, dtype = _collection(law.slot), jnp.dtype(law.parameter.dtype)
-    shape = law.parameter.shape if law.parameter.shape.is_known else place.shapes.get(name)
+    collection, dtype = _collection(place.slot(law.parameter)), jnp.dtype(law.parameter.dtype)
+    shape = law.parameter.shape if law.parameter.shape.is_known else place.shapes.get(id(law.parameter))
     link = place.links.get(name)
     value = None
     if link is not None and (shape is not None or not native.is_initializing()):
@@ -690,7 +695,7 @@ def _build(native: Any, inputs: tuple[Any, ...]) -> None:
         place.module.fill(specs)
         for name, shape in before.items():
             if own[name].shape.is_known:
-                place.shapes[name] = own[name].shape.known()
+                place.shapes[id(own[name])] = own[name].shape.known()
             own[name]._shape = shape
     for name in missing:
         _bind_parameter(native, name)
@@ -777,10 +782,8 @@ def _renamed(function: Any) -> Any:
 
 
 def _can_be_field(value: Any) -> bool:
-    if isinstance(value, (tuple, dict)):  # a lowered list or dict of modules, or a plain value
-        items = list(value.values() if isinstance(value, dict) else value)
-        if items and all(_can_be_field(item) and not _is_plain(item) for item in items):
-            return True
+    if _holds_module(value):
+        return True
     try:
         hash(value)
     except TypeError:
@@ -788,8 +791,10 @@ def _can_be_field(value: Any) -> bool:
     return True
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, (linen.Module, tuple, dict))
+def _holds_module(value: Any) -> bool:
+    if isinstance(value, (tuple, dict)):
+        return any(map(_holds_module, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, linen.Module)
 
 
 def _field_name(name: str, taken: set[str]) -> str:
@@ -1026,7 +1031,7 @@ class Sequential(linen.Sequential):
 @JaxAdapter.lowers(nn.Sequential)
 def sequential(layer: nn.Sequential, binding: Binding) -> Any:
     """Lower Sequential."""
-    return Sequential([binding.native(child) for child in layer])
+    return Sequential(tuple(binding.native(child) for child in layer))
 
 
 @JaxAdapter.lowers(nn.ModuleList)
@@ -1055,7 +1060,7 @@ def _activation(value: Any, binding: Binding) -> Any:
 
 def _flatten(x: Any, start_axis: int, channels_last: bool = False) -> Any:
     x = jnp.moveaxis(x, -1, 1) if channels_last and x.ndim > 2 else x
-    start = start_axis % (x.ndim + 1)
+    start = start_axis + x.ndim if start_axis < 0 else start_axis
     return jnp.reshape(x, (*x.shape[:start], math.prod(x.shape[start:])))
 
 

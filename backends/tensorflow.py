@@ -41,7 +41,7 @@ def _quiet() -> Iterator[None]:
 
     TensorFlow 2.21 logs before it reads TF_CPP_MIN_LOG_LEVEL, so only the descriptor helps.
     """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if "tensorflow" in sys.modules:
         yield
         return
     with tempfile.TemporaryFile() as log:
@@ -60,16 +60,18 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _keras_on_tensorflow() -> Iterator[None]:
     """Let a first import of Keras choose TensorFlow, leaving the environment as it was."""
-    before = os.environ.get("KERAS_BACKEND")
+    # Keras 3.15 imports JAX where it finds it, and that sets the second.
+    before = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")}
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("KERAS_BACKEND", None)
-        else:
-            os.environ["KERAS_BACKEND"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 with _quiet(), _keras_on_tensorflow():
@@ -104,6 +106,8 @@ class TensorFlowAdapter(Adapter):
     def __init__(self) -> None:
         self.ops = TensorFlowOps()
         register(keras.KerasTensor, _SymbolicOps())
+        # A net that the user's own tf.function calls is traced as it is, not rewritten by AutoGraph.
+        nn.Module.autograph_info__ = {}  # type: ignore[attr-defined]
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, (tf.Tensor, tf.Variable, keras.Variable, keras.KerasTensor, TransposedView))
@@ -129,7 +133,7 @@ class TensorFlowAdapter(Adapter):
         taken = _collisions(module)
         forward = _announced(type(module).forward) if taken else type(module).forward
         namespace = {name: _Shared(name) for name in taken}
-        methods = {"call": forward, "build": _build_method(type(module).forward)}
+        methods = {"call": forward, "build": _Build(type(module).forward)}
         native = native_class(Composite, module, {**namespace, **methods})(binding, module)
         for name, value in attributes.items():
             native.hold(name, value, isinstance(vars(module)[name], nn.Module))
@@ -327,8 +331,15 @@ class TransposedView:
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         return tf.transpose(tf.convert_to_tensor(self.variable, dtype), self.axes)
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        return np.asarray(tf.convert_to_tensor(self), dtype)
+
     def __getitem__(self, index: Any) -> Any:
         return tf.convert_to_tensor(self)[index]
+
+    def assign(self, value: Any) -> None:
+        """Replace the variable's values by some in this view's order."""
+        self.variable.assign(tf.transpose(value, _inverse(self.axes)))
 
 
 class ParameterLaw(keras.initializers.Initializer):
@@ -424,9 +435,15 @@ def _sufficient_shape(module: Any, options: Options) -> tuple[int | None, ...]:
     if isinstance(module, (nn.Conv1d, nn.Conv2d)):
         channels = module.weight.shape[1] * module.groups
         space = (None,) * module.spatial
-        return (None, *space, channels) if options.data_format == "channels_last" else (None, channels, *space)
+        is_last = options.data_format == "channels_last"
+        return (None, *space, channels) if is_last else (None, channels, *space)
     first = next(iter(module.own_parameters().values()))
     return (None, first.shape[-1])
+
+
+def _let_fit_train(model: Any) -> None:
+    """Let `fit` train: Keras 3.15's runs a `call` without a training argument in inference mode."""
+    model._call_has_training_arg = True
 
 
 # Nets with a forward of their own.
@@ -439,6 +456,7 @@ class Composite(Deferred, keras.Model):
         keras.Model.__init__(self, **_common(module, binding))
         # Keras would refuse a flag or None in a forward's positional arguments.
         self._allow_non_tensor_positional_args = True
+        _let_fit_train(self)
         vars(self).update(_isomorph_source=(binding, module), _isomorph_own={})
 
     @property
@@ -446,6 +464,9 @@ class Composite(Deferred, keras.Model):
         """Whether the call under way trains; outside of calls, the description's mode."""
         context = None if _bound.get() else get_global_attribute("current_call_ctx")
         return self._isomorph_training if context is None else bool(getattr(context, "training", None))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """Return no Keras mask: an argument of forward by that name is the user's own."""
 
     def hold(self, name: str, value: Any, is_native: bool) -> None:
         """Take over an attribute of the description; Keras tracks those that hold layers."""
@@ -470,18 +491,25 @@ class Composite(Deferred, keras.Model):
                 self.hold(name, self.add_weight(shape=shape, initializer=law, name=name, **options), True)
 
 
-def _build_method(forward: Callable[..., Any]) -> Callable[..., None]:
-    """Return a `build` with a shape for each argument of forward: Keras fills them by name."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    given = list(inspect.signature(forward).parameters.values())[1:]
-    names = [f"{each.name}_shape" for each in given if each.kind in (kind, inspect.Parameter.POSITIONAL_ONLY)]
+class _Build:
+    """A model's `build`, with a shape for each argument of forward: Keras fills them by name."""
 
-    def build(self: Any, *shapes: Any, **named: Any) -> None:
-        _build_from(*vars(self)["_isomorph_source"], [*shapes, *(named.get(n) for n in names[len(shapes) :])])
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        given = list(inspect.signature(forward).parameters.values())[1:]
+        names = [p.name for p in given if p.kind in (kind, inspect.Parameter.POSITIONAL_ONLY)]
+        self.signature = inspect.Signature(
+            [inspect.Parameter(f"{name}_shape", kind, default=None) for name in names]
+        )
 
-    parameters = [inspect.Parameter("self", kind), *(inspect.Parameter(n, kind, default=None) for n in names)]
-    build.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return build
+    def __get__(self, native: Any, owner: type) -> Any:
+        def build(*shapes: Any, **named: Any) -> None:
+            bound = self.signature.bind(*shapes, **named)
+            bound.apply_defaults()
+            _build_from(*vars(native)["_isomorph_source"], list(bound.arguments.values()))
+
+        build.__signature__ = self.signature  # type: ignore[attr-defined]
+        return build
 
 
 def _build_from(binding: Binding, module: nn.Module, shapes: list[Any]) -> None:
@@ -575,9 +603,10 @@ class Sequential(keras.Sequential):
 
     _isomorph_training = False
 
-    def __init__(self, layers: list[Any], source: tuple[Binding, nn.Module], dtype: str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, layers: list[Any], source: tuple[Binding, nn.Module], name: Any, dtype: str) -> None:
+        super().__init__(name=name)
         self.dtype_policy = dtype
+        _let_fit_train(self)
         vars(self)["_isomorph_source"] = source
         for layer in layers:
             self._layers.append(layer)
@@ -673,7 +702,8 @@ class _Padded:
 
     def _own_format(self, x: Any) -> Any:
         rank = len(x.shape)
-        return tf.transpose(x, (0, rank - 1, *range(1, rank - 1))) if self.data_format == "channels_first" else x
+        order = (0, rank - 1, *range(1, rank - 1))
+        return tf.transpose(x, order) if self.data_format == "channels_first" else x
 
     def _widths(self) -> list[list[int]]:
         return [[0, 0], *([pad, pad] for pad in self.pads), [0, 0]]
@@ -688,13 +718,13 @@ class _Padded:
 class _Convolution(_Padded, Deferred):
     """A Keras convolution with integer padding and groups that also trains on CPU."""
 
-    def __init__(self, *args: Any, pads: tuple[int, ...], dilation_rate: tuple[int, ...], **options: Any) -> None:
+    def __init__(self, *args: Any, pads: Any, dilation_rate: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         # Keras's constructor refuses dilation together with strides.
         self.dilation_rate, self.pads = dilation_rate, pads
 
-    def convolution_op(self: Any, inputs: Any, kernel: Any) -> Any:
-        x, kernel = self._channels_last(inputs), tf.convert_to_tensor(kernel)
+    def call(self: Any, inputs: Any) -> Any:
+        x, kernel = self._channels_last(inputs), tf.convert_to_tensor(self.kernel)
         strides, dilation, pads = self.strides, self.dilation_rate, self._widths()
         if self.rank == 1:
             x, kernel = tf.expand_dims(x, 1), tf.expand_dims(kernel, 0)
@@ -702,7 +732,10 @@ class _Convolution(_Padded, Deferred):
         if self.padding == "same":
             pads = _same_widths(x, kernel, strides, dilation)
         y = _convolve(x, kernel, strides, dilation, pads, self.groups)
-        return self._own_format(tf.squeeze(y, [1]) if self.rank == 1 else y)
+        # Keras 3.15 adds a bias along the wrong axis of channels-first images as wide as deep.
+        y = y if self.bias is None else tf.nn.bias_add(y, self.bias)
+        y = self._own_format(tf.squeeze(y, [1]) if self.rank == 1 else y)
+        return y if self.activation is None else self.activation(y)
 
 
 def _same_widths(x: Any, kernel: Any, strides: Any, dilation: Any) -> list[Any]:
@@ -723,11 +756,12 @@ def _convolve(x: Any, kernel: Any, strides: Any, dilation: Any, pads: Any, group
         # Neither dilation with strides nor unequal strides of depthwise kernels exist.
         y = _convolve_dilated(tf.pad(x, pads), kernel, dilation, groups)
         return y[:, :: strides[0], :: strides[1]]
+    if depthwise:
+        # Explicit padding with a bias behind it ends the process in TensorFlow 2.21's compiled graphs.
+        filters = tf.reshape(kernel, (*kernel.shape[:2], channels, out // channels))
+        return tf.nn.depthwise_conv2d(tf.pad(x, pads), filters, (1, *strides, 1), "VALID")
     static = all(isinstance(width, int) for pair in pads for width in pair)
     x, pads = (x, pads) if static else (tf.pad(x, pads), [[0, 0]] * 4)
-    if depthwise:
-        filters = tf.reshape(kernel, (*kernel.shape[:2], channels, out // channels))
-        return tf.nn.depthwise_conv2d(x, filters, (1, *strides, 1), pads)
     if groups == 1:
         return tf.nn.conv2d(x, kernel, strides, pads)
     parts = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1))
@@ -859,7 +893,8 @@ class BatchNormalization(Deferred, keras.layers.BatchNormalization):
             self._blend(self.moving_mean, running[0], mean)
             self._blend(self.moving_variance, running[1], unbiased)
         shape = [-1 if i == axis else 1 for i in range(len(x.shape))]
-        scale, offset = (None if v is None else tf.reshape(tf.cast(v, x.dtype), shape) for v in (self.gamma, self.beta))
+        affine = (self.gamma, self.beta)
+        scale, offset = (None if v is None else tf.reshape(tf.cast(v, x.dtype), shape) for v in affine)
         mean, variance = tf.reshape(mean, shape), tf.reshape(variance, shape)
         y = tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon)
         return tf.cast(y, self.compute_dtype)
@@ -1017,7 +1052,7 @@ def _sizes(x: Any) -> tuple[Any, ...]:
 
 def _flatten(x: Any, start_axis: int) -> Any:
     sizes = _sizes(x)
-    start = start_axis % (len(sizes) + 1)
+    start = start_axis if start_axis == len(sizes) else start_axis % len(sizes)
     return tf.reshape(x, (*sizes[:start], math.prod(sizes[start:])))
 
 
