@@ -6,11 +6,13 @@ import dataclasses
 import functools
 import keyword
 import math
+import operator
 import re
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -101,7 +103,7 @@ class JaxAdapter(Adapter):
             if isinstance(native, _Composite):  # a user's own build hook: Flax has no inference for it
                 shapes.update({id(p): p.shape.known() for p in own.values() if p.shape.is_known})
                 continue
-            alike = _settings(native), call.inputs
+            alike = _alike(native, call.inputs)
             if alike not in known:
                 known[alike] = _inferred(native, call.inputs)
             for parameter in own.values():
@@ -119,18 +121,14 @@ class JaxAdapter(Adapter):
         state.variables = _replaced(state, arrays)
 
     def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
-        state = _state(binding)
-        modes = tuple(place.training for place in state.places)
-        key = id(module), modes
-        if key not in state.runners:
-            state.runners[key] = _runner(binding, state, module)
-        return state.runners[key]
+        return _state(binding).once(_runner, module)
 
     def set_mode(self, binding: Binding) -> None:
         state = _state(binding)
         for place in state.places:
             place.training = place.module.training
             place.frozen = binding.root.training and not place.training
+        state.drops = _trains(state, nn.Dropout)
 
     def variables(self, binding: Binding) -> Any:
         return _state(binding).variables
@@ -165,12 +163,12 @@ class JaxAdapter(Adapter):
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
         state = _state(binding)
-        call = _call(binding, state, module)
+        general = state.once(_general, module)
         rest = {name: tree for name, tree in state.variables.items() if name != "params"}
-        seeds = state.seeds()
+        seeds, arguments = state.seeds(), _split(inputs, {})
 
         def objective(params: Tree) -> Any:
-            output, updates = call({**rest, "params": params}, seeds, inputs, {})
+            output, updates = general({**rest, "params": params}, seeds, *arguments)
             return loss(output), updates
 
         found, updates = jax.grad(objective, has_aux=True)(state.variables.get("params", {}))
@@ -226,19 +224,34 @@ class State:
     variables: Tree = dataclasses.field(default_factory=dict)
     runners: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
     calls: int = 0
+    drops: bool = False
+    """Whether a dropout layer is in training."""
 
     def path(self, slot: Slot) -> Path:
         """Return where a parameter is in the variables; where the first of its layers has it, if tied."""
         owner = self.binding.slots[id(slot.parameter)][0]
         return _collection(owner), *self.paths[id(owner.module)], owner.native_name
 
-    def seeds(self) -> Any:
-        """Return what the elements of this call's dropout follow from: the net's seed and a count."""
+    def once(self, make: Callable[[State, nn.Module], Any], module: nn.Module) -> Any:
+        """Return what a function makes of a module in the net's present modes, made once for each."""
+        key = make, id(module), tuple(place.training for place in self.places)
+        if key not in self.runners:
+            self.runners[key] = make(self, module)
+        return self.runners[key]
+
+    @functools.cached_property
+    def seed(self) -> int:
+        """The seed of the net's dropout: the one it was initialized with, else its own."""
         root = self.binding.root
         named = [request for request in root.requests if request.seed is not None]
-        seed = max(named, key=lambda request: request.order).seed if named else root.entropy()
+        return max(named, key=lambda request: request.order).seed if named else root.entropy()  # type: ignore[return-value]
+
+    def seeds(self) -> Any:
+        """Return what a call's dropout follows from, the seed and a count; None where nothing drops."""
+        if not self.drops:
+            return None
         self.calls += 1
-        return np.array([seed % 2**32, self.calls % 2**32], np.uint32)  # type: ignore[operator]
+        return np.array((self.seed % 2**32, self.calls % 2**32), np.uint32)
 
     def update(self, module: nn.Module, updates: Tree) -> None:
         """Keep the running statistics that a call in training returned."""
@@ -356,7 +369,8 @@ def _checked(state: State, slot: Slot, tree: Tree) -> tuple[int, ...]:
     parameter, path = slot.parameter, state.path(slot)
     value = _find(tree, path)
     if value is None:
-        raise StructureError(f"{parameter.name}: the variables have no {'/'.join(path)}.", path=parameter.name)
+        text = f"{parameter.name}: the variables have no {'/'.join(path)}."
+        raise StructureError(text, path=parameter.name)
     shape = slot.canonical_shape(value.shape)
     known = parameter.shape
     if len(shape) != len(known) or any(n not in (None, m) for n, m in zip(known, shape)):
@@ -392,17 +406,13 @@ _bound: ContextVar[bool] = ContextVar("isomorph_jax_bound", default=False)
 _only_shapes: ContextVar[bool] = ContextVar("isomorph_jax_only_shapes", default=False)
 
 
-class _set:  # noqa: N801 - used like a function
-    """Give a context variable a value for a while."""
-
-    def __init__(self, variable: ContextVar[bool], value: bool) -> None:
-        self.variable, self.value = variable, value
-
-    def __enter__(self) -> None:
-        self.token = self.variable.set(self.value)
-
-    def __exit__(self, *exception: object) -> None:
-        self.variable.reset(self.token)
+@contextmanager
+def _on(variable: ContextVar[bool]) -> Iterator[None]:
+    token = variable.set(True)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 def _is_training(native: Any, asked: bool) -> bool:
@@ -411,79 +421,90 @@ def _is_training(native: Any, asked: bool) -> bool:
     return place.training if _bound.get() else asked and not place.frozen  # type: ignore[no-any-return]
 
 
-def _trains(place: Place) -> bool:
-    return place.training and isinstance(place.module, (nn.BatchNorm, nn.Dropout))
+def _trains(state: State, *kinds: type[nn.Module]) -> bool:
+    """Return whether the net has such a layer in training."""
+    return any(place.training and isinstance(place.module, kinds) for place in state.places)
 
 
-def _call(binding: Binding, state: State, module: nn.Module) -> Callable[..., Any]:
+def _pure(state: State, module: nn.Module) -> Callable[..., Any]:
     """Return a pure function (variables, seeds, inputs, named) -> (output, updated statistics)."""
     route, top = state.routes[id(module)], state.top
-    training = any(map(_trains, state.places))
+    normalizes, drops = _trains(state, nn.BatchNorm), state.drops
 
     def call(variables: Tree, seeds: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         def method(root: Any) -> Any:
             return _follow(root, route)(*inputs, **named)
 
-        with _set(_bound, True):
-            if not training:
-                return top.apply(variables, method=method), {}
-            rngs = {"dropout": jax.random.fold_in(jax.random.key(seeds[0]), seeds[1])}
-            return top.apply(variables, method=method, rngs=rngs, mutable=["batch_stats"])
+        rngs = {"dropout": jax.random.fold_in(jax.random.key(seeds[0]), seeds[1])} if drops else {}
+        with _on(_bound):
+            if normalizes:
+                return top.apply(variables, method=method, rngs=rngs, mutable=["batch_stats"])
+            return top.apply(variables, method=method, rngs=rngs), {}
 
     return call
 
 
-def _runner(binding: Binding, state: State, module: nn.Module) -> Callable[..., Any]:
-    pure = _call(binding, state, module)
-    training = any(map(_trains, state.places))
-    array = type(jnp.zeros(()))
+def _compiled(state: State, module: nn.Module, function: Callable[..., Any], **options: Any) -> Any:
+    function.__name__ = function.__qualname__ = type(module).__name__
+    return function if state.binding.options.compile is False else jax.jit(function, **options)
 
-    def direct(variables: Tree, seeds: Any, x: Any) -> Any:
-        return pure(variables, seeds, (x,), {})
 
-    def general(variables: Tree, seeds: Any, arrays: list[Any], static: Any) -> Any:
-        structure, places, constants = static
-        leaves = list(constants)
-        for position, value in zip(places, arrays):
-            leaves.insert(position, value)
+def _split(inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Return the arrays in a call's arguments, and the rest, on which compiled code may depend."""
+    leaves, structure = jax.tree.flatten((inputs, named))
+    is_array = tuple(isinstance(leaf, (jax.Array, np.ndarray)) for leaf in leaves)
+    arrays = [leaf for leaf, dynamic in zip(leaves, is_array, strict=True) if dynamic]
+    constants = tuple(leaf for leaf, dynamic in zip(leaves, is_array, strict=True) if not dynamic)
+    return arrays, (structure, is_array, constants)
+
+
+def _general(state: State, module: nn.Module) -> Callable[..., Any]:
+    """Return the call for any arguments, as `_split` gives them."""
+    pure = _pure(state, module)
+
+    def call(variables: Tree, seeds: Any, arrays: list[Any], rest: Any) -> Any:
+        structure, is_array, constants = rest
+        dynamic, static = iter(arrays), iter(constants)
+        leaves = [next(dynamic if each else static) for each in is_array]
         inputs, named = jax.tree.unflatten(structure, leaves)
         return pure(variables, seeds, inputs, named)
 
-    def output(variables: Tree, x: Any) -> Any:
-        return pure(variables, None, (x,), {})[0]
+    return _compiled(state, module, call, static_argnums=3)
 
-    name = type(module).__name__
-    for function in (direct, general, output):
-        function.__name__ = function.__qualname__ = name
-    if binding.options.compile is not False:
-        direct, output = jax.jit(direct), jax.jit(output)
-        general = jax.jit(general, static_argnums=3)
+
+def _runner(state: State, module: nn.Module) -> Callable[..., Any]:
+    """Return the call of a module that does the least for one array, the usual input."""
+    pure, general = _pure(state, module), state.once(_general, module)
+    training, array = _trains(state, nn.BatchNorm, nn.Dropout), type(jnp.zeros(()))
 
     def keep(result: Any) -> Any:
-        y, updates = result
+        output, updates = result
         if updates:
             state.update(module, updates)
-        return y
+        return output
 
     def anything(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        leaves, structure = jax.tree.flatten((inputs, named))
-        places = tuple(i for i, leaf in enumerate(leaves) if isinstance(leaf, (jax.Array, np.ndarray)))
-        constants = tuple(leaf for i, leaf in enumerate(leaves) if i not in places)
-        seeds = state.seeds() if training else None
-        static = structure, places, constants
-        return keep(general(state.variables, seeds, [leaves[i] for i in places], static))
+        return keep(general(state.variables, state.seeds(), *_split(inputs, named)))
+
+    def evaluate(variables: Tree, x: Any) -> Any:
+        return pure(variables, None, (x,), {})[0]
+
+    def train(variables: Tree, seeds: Any, x: Any) -> Any:
+        return pure(variables, seeds, (x,), {})
+
+    evaluate, train = (_compiled(state, module, function) for function in (evaluate, train))
 
     def run(*inputs: Any, **named: Any) -> Any:
         if named or len(inputs) != 1 or type(inputs[0]) is not array:
             return anything(inputs, named)
-        return output(state.variables, inputs[0])
+        return evaluate(state.variables, inputs[0])
 
-    def train(*inputs: Any, **named: Any) -> Any:
+    def run_in_training(*inputs: Any, **named: Any) -> Any:
         if named or len(inputs) != 1 or type(inputs[0]) is not array:
             return anything(inputs, named)
-        return keep(direct(state.variables, state.seeds(), inputs[0]))
+        return keep(train(state.variables, state.seeds(), inputs[0]))
 
-    return train if training else run
+    return run_in_training if training else run
 
 
 # Initial values, and parameters that several layers share.
@@ -597,7 +618,7 @@ def _hidden() -> Any:
     return dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _tied_class(kind: type) -> type:
     namespace = {"__annotations__": {"_isomorph": Any}, "_isomorph": _hidden(), "__module__": __name__}
     return type(kind.__name__, (_Tied, kind), namespace)
@@ -627,7 +648,7 @@ def _inferred(native: Any, inputs: tuple[Any, ...]) -> Tree:
     def init(*inputs: Any) -> Any:
         return native.init(jax.random.key(0), *inputs)
 
-    with _set(_only_shapes, True):
+    with _on(_only_shapes):
         return jax.eval_shape(init, *map(_abstract, inputs))  # type: ignore[no-any-return]
 
 
@@ -637,10 +658,16 @@ def _abstract(value: Any) -> Any:
     return jax.ShapeDtypeStruct(value.shape, jax.dtypes.canonicalize_dtype(value.dtype or "float32"))
 
 
-def _settings(native: Any) -> tuple[Any, ...]:
-    """Return what tells layers apart whose parameters may have different shapes."""
+def _alike(native: Any, inputs: tuple[Any, ...]) -> Any:
+    """Return a key that is equal for layers whose parameters have the same shapes."""
     values = {name: getattr(native, name) for name in native.__dataclass_fields__ if name != "parent"}
-    return type(native), *((n, v) for n, v in values.items() if not isinstance(v, (Law, Place)))
+    settings = tuple((n, v) for n, v in values.items() if not isinstance(v, (Law, Place)))
+    key = type(native), settings, inputs
+    try:
+        hash(key)
+    except TypeError:
+        return id(native)
+    return key
 
 
 # Composites: the user's class and Flax's in one.
@@ -708,12 +735,12 @@ class _Shared:
         self.name, self.flax_own, self.users_own = name, flax_own, users_own
 
     def __get__(self, native: Any, owner: type) -> Any:
+        held = {} if native is None else vars(native)
         asks = sys._getframe(1).f_globals.get("__name__", "")
-        if native is not None and vars(native).get("scope") is not None:
-            if asks != __name__ and not asks.startswith("flax."):
-                return self.users_own(native)
-        if native is not None and self.name in vars(native):
-            return vars(native)[self.name]
+        if held.get("scope") is not None and asks != __name__ and not asks.startswith("flax."):
+            return self.users_own(native)
+        if self.name in held:
+            return held[self.name]
         find = getattr(type(self.flax_own), "__get__", None)
         return self.flax_own if find is None else find(self.flax_own, native, owner)
 
@@ -725,19 +752,15 @@ class _Shared:
 
 
 def _composite_class(module: nn.Module, place: Place, fields: tuple[str, ...], deferred: bool) -> Any:
-    user = type(module)
-    forward = _renamed(user.forward)
-    if deferred:
-        def call(self: Any, *inputs: Any, **named: Any) -> Any:
-            _build(self, inputs)
-            return forward(self, *inputs, **named)
+    forward = _as_call(type(module).forward)
 
-        forward_or_build = _renamed(call)
-    else:
-        forward_or_build = forward
+    def build_first(self: Any, *inputs: Any, **named: Any) -> Any:
+        _build(self, inputs)
+        return forward(self, *inputs, **named)
+
     names = [place.names[name] for name in fields]
     namespace = {
-        "__call__": forward_or_build,
+        "__call__": _as_call(build_first) if deferred else forward,
         "__annotations__": dict.fromkeys(names, Any),
         **{name: dataclasses.field(default=None, kw_only=True) for name in names},
     }
@@ -746,16 +769,21 @@ def _composite_class(module: nn.Module, place: Place, fields: tuple[str, ...], d
         # Flax wraps properties so that an AttributeError in them is another error (0.12): not in ours.
         if isinstance(value, DescriptorWrapper):
             setattr(cls, name, value.wrapped)
+    _expose_attributes(cls, type(module), place)
+    return cls
+
+
+def _expose_attributes(cls: type, user: type, place: Place) -> None:
+    """Let the user's code find its attributes and methods under the names it gave them."""
     for name, native_name in place.names.items():
         if name in place.plain:
             _expose(cls, name, lambda native, name=name: native._isomorph.plain[name])
         elif name != native_name:
-            _expose(cls, name, lambda native, name=native_name: getattr(native, name))
+            _expose(cls, name, operator.attrgetter(native_name))
     methods = {name for kind in user.__mro__ if kind not in _OURS for name in vars(kind)}
     for name in methods & _FLAX_NAMES - set(place.names):
         method = next(vars(kind)[name] for kind in user.__mro__ if name in vars(kind))
         _expose(cls, name, lambda native, method=method: method.__get__(native, type(native)))
-    return cls
 
 
 _OURS = (nn.Module, nn.ModuleList, nn.ModuleDict, nn.Sequential, object)
@@ -766,12 +794,13 @@ _FLAX_NAMES = {
 
 def _expose(cls: type, name: str, users_own: Callable[[Any], Any]) -> None:
     if name in _FLAX_NAMES:
-        setattr(cls, name, _Shared(name, next(vars(k)[name] for k in cls.__mro__ if name in vars(k)), users_own))
+        flax_own = next(vars(kind)[name] for kind in cls.__mro__ if name in vars(kind))
+        setattr(cls, name, _Shared(name, flax_own, users_own))
     else:
         setattr(cls, name, property(users_own))
 
 
-def _renamed(function: Any) -> Any:
+def _as_call(function: Any) -> Any:
     """Return the same function under the name by which Flax's tools know a module's call."""
     copy = types.FunctionType(
         function.__code__, function.__globals__, "__call__", function.__defaults__, function.__closure__
@@ -852,8 +881,8 @@ def _conv(layer: Any, binding: Binding) -> Any:
     }
     if not _channels_first(binding) and layer.activation is None:
         return _leaf(linen.Conv, layer, binding, **fields)
-    activation = _activation(layer.activation, binding)
-    return _leaf(Conv, layer, binding, channels_first=_channels_first(binding), activation=activation, **fields)
+    fields["activation"] = _activation(layer.activation, binding)
+    return _leaf(Conv, layer, binding, channels_first=_channels_first(binding), **fields)
 
 
 @JaxAdapter.lowers(nn.Conv1d, weight=("kernel", (2, 1, 0)))
@@ -922,9 +951,12 @@ class BatchNorm(linen.BatchNorm):
 @JaxAdapter.lowers(nn.BatchNorm, weight="scale", running_mean="mean", running_var="var")
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm."""
-    laws = {"scale_init": "weight", "bias_init": "bias", "mean_init": "running_mean", "var_init": "running_var"}
+    fields = _laws(
+        layer, binding,
+        scale_init="weight", bias_init="bias", mean_init="running_mean", var_init="running_var",
+    )
     return _leaf(
-        BatchNorm, layer, binding, **_laws(layer, binding, **laws), axis=1 if _channels_first(binding) else -1,
+        BatchNorm, layer, binding, **fields, axis=1 if _channels_first(binding) else -1,
         momentum=1 - layer.momentum, epsilon=layer.eps, use_scale=layer.affine, use_bias=layer.affine,
         use_fast_variance=False,
     )

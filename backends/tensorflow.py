@@ -167,6 +167,11 @@ class TensorFlowAdapter(Adapter):
 
     def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
         native, options = binding.native(module), binding.options
+        # A net that goes back and forth between its modes is traced once for each.
+        kept = binding.memory.setdefault("runners", {})
+        key = (id(module), *(each.training for _, each in module.named_modules()))
+        if key in kept:
+            return kept[key]  # type: ignore[no-any-return]
 
         def plain(*values: Any, **named: Any) -> Any:
             token = _bound.set(True)
@@ -176,7 +181,8 @@ class TensorFlowAdapter(Adapter):
             finally:
                 _bound.reset(token)
 
-        return plain if options.compile is False else Compiled(plain)
+        kept[key] = plain if options.compile is False else Compiled(plain)
+        return kept[key]  # type: ignore[no-any-return]
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():
@@ -201,9 +207,7 @@ class TensorFlowAdapter(Adapter):
     ) -> dict[int, Array]:
         parameters = list(module.parameters().values())
         variables = [binding.memory["variables"][id(parameter)].value for parameter in parameters]
-        runners = binding.memory.setdefault("runners", {})
-        key = (id(module), *(each.training for _, each in module.named_modules()))
-        run = runners[key] = runners.get(key) or self.runner(binding, module)
+        run = self.runner(binding, module)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             value = loss(run(*inputs))
@@ -250,7 +254,7 @@ class Compiled:
         constants = [leaf for leaf in leaves if not isinstance(leaf, tf.Tensor)]
         # Inside a tf.function of the user's, and for symbols, the model itself is called.
         if any(type(tensor) is not _EagerTensor for tensor in tensors) or not all(
-            isinstance(leaf, (bool, int, float, str, type(None))) or callable(leaf) for leaf in constants
+            isinstance(leaf, (bool, int, float, str, type(None))) for leaf in constants
         ):
             return self.plain(*values, **named)
         return self._function(values, named, tensors)(*tensors)
@@ -364,7 +368,10 @@ class ParameterLaw(keras.initializers.Initializer):
         if in_stateless_scope():
             return tf.zeros(shape, dtype)
         with tf.init_scope():
-            return tf.constant(_storage(self.binding, self.parameter).take())
+            axes = _storage(self.binding, self.parameter).axes
+            values = self.parameter.take()
+            # By `tf.transpose` or `tf.constant` TensorFlow 2.21 would copy the array once more.
+            return tf.constant(values) if axes is None else tf.raw_ops.Transpose(x=values, perm=axes)
 
     def variable(self, layer: Any, create: Callable[..., Any], shape: Any, **options: Any) -> Any:
         """Return the parameter's variable: the one of a layer it is tied to, else a new one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 
 import numpy as np
 
@@ -137,6 +137,7 @@ class Slot:
 
 
 Lowering = Callable[[Any, Binding], Any]
+L = TypeVar("L", bound=Lowering)
 
 
 class Adapter(ABC):
@@ -160,13 +161,14 @@ class Adapter(ABC):
         cls.table = dict(cls.table)
 
     @classmethod
-    def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[Lowering], Lowering]:
+    def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[L], L]:
         """Enter a lowering for layer types, with the native name and layout of each parameter.
 
-        A parameter not named here keeps its name and layout.
+        A lowering is a function of the layer and the binding, or a class made with both. A
+        parameter not named here keeps its name and layout.
         """
 
-        def enter(lowering: Lowering) -> Lowering:
+        def enter(lowering: L) -> L:
             for kind in kinds:
                 cls.table[kind] = (lowering, layouts)
             return lowering

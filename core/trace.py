@@ -39,8 +39,9 @@ class Trace:
         call = self.calls.get(id(module))
         try:
             if call is None:
-                call = self.calls[id(module)] = Call(module, inputs)
-                module.fill(inputs)
+                given = (*inputs, *named.values())
+                call = self.calls[id(module)] = Call(module, given)
+                module.fill(given)
             output = module.forward(*inputs, **named)
         except IsomorphError as error:
             _locate(error, module)

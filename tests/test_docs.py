@@ -87,3 +87,11 @@ def test_readme_commands_exist() -> None:
     targets = set(re.findall(r"^make (\S+)", readme, re.MULTILINE))
     assert {"demo", "test"} <= targets
     assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_the_page_of_backends_is_current() -> None:
+    from isomorph.conformance.support import page
+
+    assert (ROOT / "docs" / "backends.md").read_text() == page(), (
+        "run: python -m isomorph.conformance.support > docs/backends.md"
+    )

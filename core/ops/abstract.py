@@ -50,7 +50,7 @@ class AbstractOps(Ops):
 
     log = sqrt = tanh = sigmoid = gelu = silu = exp
 
-    def leaky_relu(self, x: Tensor, negative_slope: float) -> Tensor:
+    def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
         return _floating(x)
 
     def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
@@ -59,7 +59,7 @@ class AbstractOps(Ops):
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         return as_spec(x).astype(dtype)
 
-    def softmax(self, x: Tensor, axis: int) -> Tensor:
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
         normal_axis(as_spec(x), axis)
         return _floating(x)
 

@@ -10,7 +10,8 @@ Tensor = Any
 
 
 class Ops(ABC):
-    """One backend's functions. Arguments arrive normalised: axes as given, shapes as tuples.
+    """One backend's functions. Arguments arrive normalised: axes as given, shapes as tuples. What serves as an
+    activation by name can be called with the tensor alone.
 
     `isomorph.ops` documents what each one means; the type checker finds a missing one.
     """
@@ -51,7 +52,7 @@ class Ops(ABC):
     @abstractmethod
     def relu(self, x: Tensor) -> Tensor: ...
     @abstractmethod
-    def leaky_relu(self, x: Tensor, negative_slope: float) -> Tensor: ...
+    def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor: ...
     @abstractmethod
     def gelu(self, x: Tensor) -> Tensor: ...
     @abstractmethod
@@ -63,9 +64,9 @@ class Ops(ABC):
 
     # Along an axis.
     @abstractmethod
-    def softmax(self, x: Tensor, axis: int) -> Tensor: ...
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor: ...
     @abstractmethod
-    def log_softmax(self, x: Tensor, axis: int) -> Tensor: ...
+    def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor: ...
     @abstractmethod
     def sum(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor: ...
     @abstractmethod

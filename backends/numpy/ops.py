@@ -1,0 +1,167 @@
+"""The functions of `isomorph.ops` in NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from isomorph.init.laws import Array
+from isomorph.init.streams import numpy_dtype
+from isomorph.ops.table import Ops, Tensor
+
+Axes = int | tuple[int, ...] | None
+
+
+def _float(x: Any) -> Array:
+    array = np.asarray(x)
+    return array if array.dtype.kind == "f" or array.dtype.name == "bfloat16" else array.astype(np.float32)
+
+
+def _erf(x: Array) -> Array:
+    """The error function to double precision, by `math.erf`."""
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)  # type: ignore[no-any-return]
+
+
+class NumpyOps(Ops):
+    """The functions of `isomorph.ops` in NumPy. Floating types stay what they are."""
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+    def subtract(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    def divide(self, a: Tensor, b: Tensor) -> Tensor:
+        return (_float(a) if not isinstance(a, (int, float)) else a) / (
+            _float(b) if not isinstance(b, (int, float)) else b
+        )
+
+    def pow(self, a: Tensor, b: Tensor) -> Tensor:
+        return a**b
+
+    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
+        return np.maximum(*_same_type(a, b))
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        return np.minimum(*_same_type(a, b))
+
+    def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return np.where(condition, *_same_type(a, b))
+
+    def negative(self, x: Tensor) -> Tensor:
+        return -x
+
+    def abs(self, x: Tensor) -> Tensor:
+        return np.abs(x)
+
+    def exp(self, x: Tensor) -> Tensor:
+        return np.exp(_float(x))
+
+    def log(self, x: Tensor) -> Tensor:
+        return np.log(_float(x))
+
+    def sqrt(self, x: Tensor) -> Tensor:
+        return np.sqrt(_float(x))
+
+    def square(self, x: Tensor) -> Tensor:
+        return x * x
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return np.tanh(_float(x))
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        # tanh does not overflow where exp(-x) would.
+        return (np.tanh(_float(x) * 0.5) + 1) * 0.5
+
+    def relu(self, x: Tensor) -> Tensor:
+        return np.maximum(x, np.zeros((), np.asarray(x).dtype))
+
+    def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
+        return np.where(x > 0, x, x * np.asarray(negative_slope, _float(x).dtype))
+
+    def gelu(self, x: Tensor) -> Tensor:
+        x = _float(x)
+        return x * ((_erf(x / np.asarray(math.sqrt(2), x.dtype)) + 1) * np.asarray(0.5, x.dtype))
+
+    def silu(self, x: Tensor) -> Tensor:
+        return _float(x) * self.sigmoid(x)
+
+    def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
+        return np.asarray(x).clip(low, high) if low is not None or high is not None else x
+
+    def astype(self, x: Tensor, dtype: str) -> Tensor:
+        return np.asarray(x).astype(numpy_dtype(dtype))
+
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        powers = np.exp(_float(x) - _float(x).max(axis, keepdims=True))
+        return powers / powers.sum(axis, keepdims=True)
+
+    def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        shifted = _float(x) - _float(x).max(axis, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+
+    def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
+
+    def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        return np.mean(_float(x), axis=axis, keepdims=keepdims)
+
+    def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        return np.max(x, axis=axis, keepdims=keepdims)
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        return np.matmul(a, b)
+
+    def einsum(self, equation: str, *operands: Tensor) -> Tensor:
+        return np.einsum(equation, *operands)
+
+    def shape(self, x: Tensor) -> tuple[Any, ...]:
+        return tuple(np.shape(x))
+
+    def reshape(self, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
+        return np.reshape(x, shape)
+
+    def flatten(self, x: Tensor, start_axis: int) -> Tensor:
+        return flat(x, start_axis)
+
+    def expand_dims(self, x: Tensor, axis: int) -> Tensor:
+        return np.expand_dims(x, axis)
+
+    def squeeze(self, x: Tensor, axis: int) -> Tensor:
+        return np.squeeze(x, axis)
+
+    def permute_dims(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        return np.transpose(x, axes)
+
+    def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        return np.concatenate(tensors, axis)
+
+    def stack(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        return np.stack(tensors, axis)
+
+    def split(self, x: Tensor, sizes: tuple[int, ...], axis: int) -> list[Tensor]:
+        return list(np.split(x, np.cumsum(sizes)[:-1], axis))
+
+    def pad(self, x: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor:
+        return np.pad(x, widths, constant_values=value)
+
+
+def _same_type(a: Any, b: Any) -> tuple[Any, Any]:
+    """Let a Python number take the other operand's type, as in NumPy 2 on every version."""
+    if isinstance(a, (int, float)) and hasattr(b, "dtype"):
+        a = np.asarray(a, np.result_type(b.dtype, np.float32) if isinstance(a, float) and b.dtype.kind != "f" else b.dtype)
+    elif isinstance(b, (int, float)) and hasattr(a, "dtype"):
+        b, a = _same_type(b, a)
+    return a, b
+
+
+def flat(x: Array, start: int) -> Array:
+    """Return the array with all axes from `start` on made one."""
+    start = start + x.ndim if start < 0 else start
+    return x.reshape(*x.shape[:start], math.prod(x.shape[start:]))

@@ -1,0 +1,154 @@
+"""The functions of `isomorph.ops` in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name PyTorch's own documentation uses
+
+from isomorph.ops.table import Ops, Tensor
+
+Axes = int | tuple[int, ...] | None
+
+
+def _scalars(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return both as tensors; a number takes the other's type."""
+    if not isinstance(a, torch.Tensor):
+        b, a = _scalars(b, a)
+    elif not isinstance(b, torch.Tensor):
+        promoted = torch.result_type(a, b)
+        b = torch.as_tensor(b, dtype=promoted, device=a.device)
+    return a, b
+
+
+class TorchOps(Ops):
+    """The functions of `isomorph.ops` in PyTorch."""
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+    def subtract(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    def divide(self, a: Tensor, b: Tensor) -> Tensor:
+        return a / b
+
+    def pow(self, a: Tensor, b: Tensor) -> Tensor:
+        return a**b
+
+    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.maximum(*_scalars(a, b))
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.minimum(*_scalars(a, b))
+
+    def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(condition, a, b)
+
+    def negative(self, x: Tensor) -> Tensor:
+        return -x
+
+    def abs(self, x: Tensor) -> Tensor:
+        return torch.abs(x)
+
+    def exp(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+    def log(self, x: Tensor) -> Tensor:
+        return torch.log(x)
+
+    def sqrt(self, x: Tensor) -> Tensor:
+        return torch.sqrt(x)
+
+    def square(self, x: Tensor) -> Tensor:
+        return x * x
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+    def relu(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+    def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
+        return F.leaky_relu(x, negative_slope)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        return F.gelu(x)
+
+    def silu(self, x: Tensor) -> Tensor:
+        return F.silu(x)
+
+    def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
+        return x if low is None and high is None else torch.clamp(x, low, high)
+
+    def astype(self, x: Tensor, dtype: str) -> Tensor:
+        return x.to(getattr(torch, dtype))
+
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        return torch.softmax(x, axis)
+
+    def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        return torch.log_softmax(x, axis)
+
+    def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        return torch.sum(x, _axes(x, axis), keepdim=keepdims, dtype=x.dtype)
+
+    def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        x = x if x.is_floating_point() else x.to(torch.float32)
+        return torch.mean(x, _axes(x, axis), keepdim=keepdims)
+
+    def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        return torch.amax(x, _axes(x, axis), keepdim=keepdims)
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.matmul(a, b)
+
+    def einsum(self, equation: str, *operands: Tensor) -> Tensor:
+        return torch.einsum(equation, *operands)
+
+    def shape(self, x: Tensor) -> tuple[Any, ...]:
+        return tuple(x.shape)
+
+    def reshape(self, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
+        return torch.reshape(x, shape)
+
+    def flatten(self, x: Tensor, start_axis: int) -> Tensor:
+        return flatten_from(x, start_axis)
+
+    def expand_dims(self, x: Tensor, axis: int) -> Tensor:
+        return torch.unsqueeze(x, axis)
+
+    def squeeze(self, x: Tensor, axis: int) -> Tensor:
+        return torch.squeeze(x, axis)
+
+    def permute_dims(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        return torch.permute(x, axes)
+
+    def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        return torch.cat(list(tensors), axis)
+
+    def stack(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        return torch.stack(list(tensors), axis)
+
+    def split(self, x: Tensor, sizes: tuple[int, ...], axis: int) -> list[Tensor]:
+        return list(torch.split(x, sizes, axis))
+
+    def pad(self, x: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor:
+        return F.pad(x, [width for pair in reversed(widths) for width in pair], value=value)
+
+
+def _axes(x: Any, axis: Axes) -> tuple[int, ...]:
+    return tuple(range(x.dim())) if axis is None else (axis,) if isinstance(axis, int) else axis
+
+
+def flatten_from(x: Any, start: int) -> Any:
+    """Return a tensor with all axes from `start` on made one."""
+    return x.unsqueeze(-1) if start == x.dim() else torch.flatten(x, start)
