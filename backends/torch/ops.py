@@ -18,8 +18,8 @@ def _scalars(a: Any, b: Any) -> tuple[Any, Any]:
     if not isinstance(a, torch.Tensor):
         b, a = _scalars(b, a)
     elif not isinstance(b, torch.Tensor):
-        promoted = torch.result_type(a, b)
-        b = torch.as_tensor(b, dtype=promoted, device=a.device)
+        whole = isinstance(b, int) or a.is_floating_point()
+        b = torch.full((), b, dtype=a.dtype if whole else torch.float32, device=a.device)
     return a, b
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from isomorph import init, nn, ops
+from isomorph.conformance.functions import TABLE
 
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
@@ -142,3 +143,17 @@ def test_dtypes(dtype):
     assert output.dtype == getattr(torch, dtype)
     reference = MLP().initialize(seed=1)(X)
     np.testing.assert_allclose(output.detach().float().numpy(), reference, atol=0.05)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_functions_under_dynamo_without_a_graph_break(name):
+    function, arrays, expected = TABLE[name]
+    compiled = torch.compile(function, backend="eager", fullgraph=True)
+    output = compiled(*(torch.from_numpy(array) for array in arrays))
+    np.testing.assert_allclose(output.numpy(), np.asarray(expected(*arrays)), rtol=2e-5, atol=2e-6)
+
+
+def test_batch_norm_is_settled_before_a_compiled_call():
+    net = Net().to("torch", compile=True).eval()
+    net(IMAGES)
+    assert type(net.native.norm) is torch.nn.BatchNorm2d
