@@ -222,18 +222,34 @@ def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     binding = bound(module)
     values = [prepare(module, binding, value) for value in inputs]
     keywords = {name: prepare(module, binding, value) for name, value in named.items()}
+    waiting = [(p, p._shape, p._value) for p in module.state().values() if not _is_stored(p)]
     make_ready(module, binding, values, keywords)
-    run = module._isomorph.run
-    if run is None:
-        run = module._isomorph.run = binding.adapter.runner(binding, module)
+    try:
+        run = module._isomorph.run
+        if run is None:
+            run = module._isomorph.run = binding.adapter.runner(binding, module)
+        output = run(*values, **keywords)
+    except Exception as cause:
+        if waiting:
+            _take_back(binding, waiting)
+        if isinstance(cause, IsomorphError):
+            raise
+        raise module._native_failure(inputs, cause) from cause
     if len(inputs) == 1 and not named and len(getattr(inputs[0], "shape", ())) > 1:
         _remember(module, binding, inputs[0], values[0], run)
-    try:
-        return run(*values, **keywords)
-    except IsomorphError:
-        raise
-    except Exception as cause:
-        raise module._native_failure(inputs, cause) from cause
+    return output
+
+
+def _is_stored(parameter: Parameter) -> bool:
+    slot = parameter._slot
+    return slot is not None and slot.binding.adapter.is_ready(slot)
+
+
+def _take_back(binding: Binding, waiting: list[tuple[Parameter, Any, Any]]) -> None:
+    """Undo the shapes and values that a failed first call gave; the net is lowered anew."""
+    for parameter, shape, value in waiting:
+        parameter._slot, parameter._shape, parameter._value = None, shape, value
+    bind(binding.root, binding.adapter, binding.options)
 
 
 def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: Callable[..., Any]) -> None:

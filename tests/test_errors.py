@@ -195,6 +195,15 @@ def test_module_before_super_init():
     fails(TooEarly, errors.StructureError, r"super\(\).__init__\(\) first in TooEarly")
 
 
+@pytest.mark.parametrize("name", ["training", "parent", "state", "native", "to", "children"])
+def test_an_attribute_that_the_description_needs(name):
+    fails(lambda: setattr(nn.Module(), name, 3), errors.StructureError, rf"assigns self\.{name}.*\n")
+
+
+def test_a_method_that_the_description_needs():
+    fails(lambda: type("Net", (nn.Module,), {"state": lambda self: 3}), errors.StructureError, "Net defines state")
+
+
 def test_module_assigned_in_forward():
     fails(lambda: AssignsLate()(X), errors.StructureError, "assigned during forward")
 
@@ -261,8 +270,13 @@ def test_a_failure_inside_the_framework_is_chained(backend):
                 raise KeyError("only natively")
             return self.a(x)
 
-    error = fails(lambda: Broken().to(backend, compile=False)(X), errors.NativeCallError, "KeyError")
+    net = Broken().to(backend, compile=False)
+    net.a.bias.set(np.arange(3.0))
+    error = fails(lambda: net(X), errors.NativeCallError, "KeyError")
     assert isinstance(error.__cause__, KeyError)
+    assert [str(p.state) for p in net.parameters().values()] == ["declared", "ready"]
+    assert net.a.weight.shape == (3, None)
+    assert net.a.bias.numpy().tolist() == [0, 1, 2]
 
 
 def test_a_part_cannot_be_moved_alone(backend):

@@ -126,6 +126,14 @@ class Tied(nn.Module):
         return self.second(ops.tanh(self.first(x)))
 
 
+def test_a_bias_beside_a_tied_weight(framework: Adapter) -> None:
+    net = nn.Sequential(nn.Dense(3), nn.Dense(3))
+    net[1].weight = net[0].weight
+    net.to(framework.name).initialize(seed=0)
+    assert framework.to_numpy(net(X)).shape == (2, 3)
+    assert np.abs(net[1].bias.numpy()).max() <= 3**-0.5
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_parameter_tied_while_deferred(framework: Adapter, reverse: bool) -> None:
     class Order(Tied):

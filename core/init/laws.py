@@ -177,15 +177,15 @@ class Kaiming(Law):
 
 
 class FanInUniform(Law):
-    """Uniform in ``±1/sqrt(fan_in)`` of another parameter: `torch.nn.Linear`'s bias."""
+    """Uniform in ``±1/sqrt(fan_in)`` of its layer's weight: `torch.nn.Linear`'s bias."""
 
-    def __init__(self, weight: Any) -> None:
-        self.weight = weight
+    def __init__(self, bias: Any) -> None:
+        self.bias = bias
 
     def __call__(
         self, name: str, shape: tuple[int, ...], dtype: str, generator: np.random.Generator
     ) -> Array:
-        bound = 1.0 / math.sqrt(fans(name, self.weight.shape.known(), self)[0])
+        bound = 1.0 / math.sqrt(fans(name, self.bias.owner.weight.shape.known(), self)[0])
         return Uniform(-bound, bound)(name, shape, dtype, generator)
 
     def __repr__(self) -> str:

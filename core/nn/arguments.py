@@ -80,7 +80,7 @@ def weight_and_bias(
     if not bias:
         return weight, None
     shift = Parameter((units,), bias_init, role="bias")
-    shift._default = FanInUniform(weight)
+    shift._default = FanInUniform(shift)
     return weight, shift
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import weakref
@@ -90,6 +91,14 @@ class Module:
     def __init__(self) -> None:
         self.__dict__.setdefault(_INTERNAL, Internals())
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in vars(cls):
+            if name in _reserved() and not vars(cls).get("_is_native"):
+                raise StructureError(
+                    f"{cls.__name__} defines {name}, which nn.Module needs for itself.\n  Rename it."
+                )
+
     # The tree.
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -98,6 +107,14 @@ class Module:
             return
         internals = self.__dict__.get(_INTERNAL)
         old = self.__dict__.get(name)
+        if name == "variables" and internals is not None and internals.binding is not None:
+            object.__setattr__(self, name, value)
+            return
+        if name in _reserved():
+            raise StructureError(
+                f"{type(self).__name__} assigns self.{name}, which nn.Module needs for itself.\n"
+                + ("  Use train() and eval()." if name == "training" else "  Rename the attribute.")
+            )
         if isinstance(value, (list, tuple, dict)):
             value = _as_container(self, name, value)
         structural = isinstance(value, (Module, Parameter)) or isinstance(old, (Module, Parameter))
@@ -521,6 +538,12 @@ class Module:
         _isomorph: Internals
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+@functools.lru_cache(maxsize=1)
+def _reserved() -> frozenset[str]:
+    """Return the public names that the description itself works with."""
+    return frozenset(name for name in vars(Module) if name[0] != "_") - {"forward"}
 
 
 _NO_SUPER = (
