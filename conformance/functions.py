@@ -42,7 +42,7 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Callable[..., Any]]]
     "sigmoid": (ops.sigmoid, (A,), lambda x: 1 / (1 + np.exp(-x))),
     "relu": (ops.relu, (A,), lambda x: np.maximum(x, np.float32(0))),
     "leaky_relu": (lambda x: ops.leaky_relu(x, 0.1), (A,), lambda x: np.where(x > 0, x, x * np.float32(0.1))),
-    "gelu": (ops.gelu, (np.float32([-1, 0.5, 1]),), lambda x: np.float32([-0.15865525, 0.34573123, 0.84134475])),
+    "gelu": (ops.gelu, (np.array([-1, 0.5, 1], np.float32),), lambda x: np.array([-0.15865525, 0.34573123, 0.84134475], np.float32)),
     "silu": (ops.silu, (A,), lambda x: x / (1 + np.exp(-x))),
     "clip": (lambda x: ops.clip(x, -0.5, 0.25), (A,), lambda x: np.clip(x, np.float32(-0.5), np.float32(0.25))),
     "clip-low": (lambda x: ops.clip(x, low=-0.5), (A,), lambda x: np.maximum(x, np.float32(-0.5))),

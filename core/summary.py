@@ -61,7 +61,7 @@ def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
     """Return the summary of a net, after a dry run if inputs are given; nothing is changed."""
     if not inputs:
         return _table(module, {})
-    from .lowering import one_shape, run_trace
+    from .inference import one_shape, run_trace
 
     specs = tuple(input_specs(one_shape(inputs)))
     with shapes_kept(module, always=True):

@@ -57,5 +57,10 @@ def numpy_dtype(name: str) -> Any:
     return np.dtype(name)
 
 
+def cast(array: Array, dtype: str) -> Array:
+    """Return an array in the type of this name; the same one if it has it."""
+    return array.astype(numpy_dtype(dtype), copy=False)
+
+
 def _named(law: Any) -> str:
     return repr(law) if isinstance(law, Law) else getattr(law, "__name__", type(law).__name__)

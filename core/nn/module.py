@@ -275,7 +275,7 @@ class Module:
         Raises:
             ShapeMismatchError: Sizes that do not fit; every parameter is as before.
         """
-        from ..lowering import infer
+        from ..inference import infer
 
         return infer(self, inputs)
 
@@ -311,7 +311,7 @@ class Module:
             inputs: One array or `TensorSpec`, or a tuple of them, as the net is called with.
             init: As in `initialize`; with a law, ready parameters are drawn anew.
         """
-        from ..lowering import apply_init
+        from ..calls import apply_init
 
         apply_init(self, inputs, init, seed)
         return self
@@ -368,7 +368,7 @@ class Module:
             return trace.call(self, inputs, named)
         if any(isinstance(value, TensorSpec) for value in inputs):
             return self.infer(*inputs)
-        from ..lowering import call
+        from ..calls import call
 
         return call(self, inputs, named)
 
@@ -457,7 +457,7 @@ class Module:
 
         Raises `GradientsNotSupportedError` on a backend without gradients.
         """
-        from ..lowering import gradients
+        from ..calls import gradients
 
         return gradients(self, loss, inputs)
 

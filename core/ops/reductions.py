@@ -5,7 +5,6 @@ from __future__ import annotations
 from .table import Tensor, table_of
 
 
-
 def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """Return the sum over one axis, several, or all (None)."""
     return table_of(x).sum(x, axis, keepdims)

@@ -1,0 +1,220 @@
+"""A net called on data: checked, made ready, run natively."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .adapter import Binding
+from .errors import (
+    AdapterDisagreementError,
+    DTypeMismatchError,
+    InvalidArgumentError,
+    IsomorphError,
+    MixedBackendsError,
+    StructureError,
+)
+from .inference import infer, remember_inputs, run_trace
+from .init.streams import cast
+from .initialize import draw_values, request, store
+from .lowering import bind, bound
+from .nn.module import Module
+from .parameter import Parameter
+from .tensor import FLOATS, TensorSpec
+from .trace import Trace, shapes_kept, tracing_shapes
+
+
+def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Call a net on data: the first time this infers, initializes and lowers what is missing.
+
+    A later call with inputs of the same types and feature sizes runs natively at once.
+    """
+    _choose_backend(module, [*inputs, *named.values()])
+    binding = bound(module)
+    values = [prepare(module, binding, value) for value in inputs]
+    keywords = {name: prepare(module, binding, value) for name, value in named.items()}
+    waiting = [(p, p._shape, p._value) for p in module.state().values() if not _is_stored(p)]
+    make_ready(module, binding, values, keywords)
+    try:
+        run = module._isomorph.run
+        if run is None:
+            run = module._isomorph.run = binding.adapter.runner(binding, module)
+        output = run(*values, **keywords)
+    except Exception as cause:
+        if waiting:
+            _take_back(binding, waiting)
+        if isinstance(cause, IsomorphError):
+            raise
+        raise module._native_failure(inputs, cause) from cause
+    if len(inputs) == 1 and not named and len(getattr(inputs[0], "shape", ())) > 1:
+        _remember(module, binding, inputs[0], values[0], run)
+    return output
+
+
+def _is_stored(parameter: Parameter) -> bool:
+    slot = parameter._slot
+    return slot is not None and slot.binding.adapter.is_ready(slot)
+
+
+def _take_back(binding: Binding, waiting: list[tuple[Parameter, Any, Any]]) -> None:
+    """Undo the shapes and values that a failed first call gave; the net is lowered anew."""
+    for parameter, shape, value in waiting:
+        parameter._slot, parameter._shape, parameter._value = None, shape, value
+    bind(binding.root, binding.adapter, binding.options)
+
+
+def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: Callable[..., Any]) -> None:
+    """Let later calls with such an input skip all of this. One rank or less is checked always."""
+    key = (type(given), given.shape[1:], given.dtype)
+    if given is prepared:
+        direct = run
+    else:
+        def direct(x: Any) -> Any:
+            return run(prepare(module, binding, x))
+    try:
+        module._isomorph.runs[key] = direct
+    except TypeError:  # a framework's shape that can't be hashed: such calls are checked always
+        return
+
+
+def _choose_backend(module: Module, values: list[Any]) -> None:
+    if module._isomorph.binding is not None or module.root._isomorph.binding is not None:
+        return
+    name = None
+    for value in values:
+        owner = registry.owner_of(value) if hasattr(value, "shape") else None
+        if owner is not None and owner.name != registry.DEFAULT:
+            name = owner.name
+            break
+    root = module.root
+    bind(root, registry.backend(name or registry.default_backend()), root._isomorph.options)
+
+
+def prepare(module: Module, binding: Binding, value: Any) -> Any:
+    """Return an input as a native tensor; other values as they are."""
+    adapter = binding.adapter
+    dtype = binding.options.dtype
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+            raise DTypeMismatchError.at(
+                module.label, "numeric", array.dtype, "Convert the array to numbers first."
+            )
+        return adapter.from_numpy(cast(array, dtype) if array.dtype.kind == "f" else array, binding.options)
+    if adapter.owns(value):
+        return adapter.accept(value, binding.options)
+    if hasattr(value, "shape"):
+        owner = registry.owner_of(value)
+        raise MixedBackendsError.at(
+            module.label, adapter.name, owner.name if owner else type(value).__name__
+        )
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (int, float, list, tuple)):
+        raise InvalidArgumentError.of(
+            module.label, "each input", "an array or tensor", value, "Use numpy.asarray(...) on it."
+        )
+    return value
+
+
+def make_ready(
+    module: Module, binding: Binding, values: list[Any], keywords: dict[str, Any]
+) -> None:
+    """Check the inputs' shapes and types, and give every parameter shape and values."""
+    specs = tuple(_spec(module, binding, value) for value in values)
+    named = {name: _spec(module, binding, value) for name, value in keywords.items()}
+    parameters = list(module.state().values())
+    with shapes_kept(module):
+        with tracing_shapes(module) as trace:
+            run_trace(module, specs, named)
+        _agree(binding, trace)
+        waiting = [p for p in parameters if not p.is_ready]
+        _require_sizes(waiting)
+        draw_values(waiting)
+        store(parameters)
+    remember_inputs(trace)
+
+
+def _spec(module: Module, binding: Binding, value: Any) -> Any:
+    if not binding.adapter.owns(value):
+        return value
+    spec = binding.adapter.spec(value)
+    dtype = binding.options.dtype
+    if spec.dtype in FLOATS and spec.dtype != dtype:
+        raise DTypeMismatchError.at(
+            module.label, dtype, spec.dtype,
+            f'Cast the input, or the net with net.to(dtype="{spec.dtype}").',
+        )
+    return spec
+
+
+def _agree(binding: Binding, trace: Trace) -> None:
+    """Compare the framework's own inference with ours, once for each module."""
+    calls = [
+        call
+        for key, call in trace.calls.items()
+        if key not in binding.checked and call.module.own_parameters()
+    ]
+    if not calls:
+        return
+    native = binding.adapter.infer(binding, calls)
+    for call in calls:
+        for parameter in call.module.own_parameters().values():
+            slots = [s for s in binding.slots.get(id(parameter), []) if s.module is call.module]
+            shape = native.get(id(parameter))
+            received = slots[0].canonical_shape(shape) if slots and shape is not None else shape
+            if received != tuple(parameter.shape):
+                raise AdapterDisagreementError.at(
+                    parameter.name, binding.adapter.name, parameter.shape, received
+                )
+    binding.checked.update(id(call.module) for call in calls)
+
+
+def _require_sizes(waiting: list[Parameter]) -> None:
+    unknown = [p for p in waiting if not p.shape.is_known]
+    if unknown:
+        first = unknown[0]
+        raise StructureError(
+            f"{first.name} still has the shape {first.shape} after a call on data: "
+            f"forward never reached its layer, or its module has no build that sets it.\n"
+            "  Use it in forward, give its size, or take it out of the net.",
+            path=first.name,
+        )
+
+
+def apply_init(module: Module, inputs: Any, init: Any, seed: int | None) -> None:
+    """Infer sizes from inputs, then initialize; see `Module.apply_init`."""
+    given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    if isinstance(inputs, (tuple, list)) and all(isinstance(size, (int, type(None))) for size in inputs):
+        given = (tuple(inputs),)
+    _choose_backend(module, list(given))
+    infer(module, tuple(_as_spec(module, value) for value in given))
+    draw = [p for p in module.state().values() if not p.is_ready]
+    request(module, init, seed, force=init is not None or (seed is not None and not draw))
+
+
+def _as_spec(module: Module, value: Any) -> Any:
+    owner = registry.owner_of(value) if hasattr(value, "shape") and not isinstance(value, TensorSpec) else None
+    if owner is None:
+        return value
+    spec = owner.spec(value)
+    return TensorSpec(spec.shape, module.dtype if spec.dtype in FLOATS else spec.dtype)
+
+
+def gradients(
+    module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Return gradients by canonical path; see `Module.gradients`."""
+    _choose_backend(module, list(inputs))
+    binding = bound(module)
+    values = [prepare(module, binding, value) for value in inputs]
+    make_ready(module, binding, values, {})
+    found = binding.adapter.gradients(binding, module, loss, tuple(values))
+    binding.memory.setdefault("gradients", {}).update(found)
+    result = {}
+    for path, parameter in module.parameters().items():
+        slot = parameter._slot
+        if slot is not None and id(parameter) in found:
+            result[path] = np.array(slot.to_canonical(found[id(parameter)]))
+    return result
