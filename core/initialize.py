@@ -26,9 +26,7 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
 
     Raises `InvalidArgumentError` or `InitializerError`; then nothing is recorded or changed.
     """
-    from .nn.module import next_order
-
-    new = _checked_request(target, init, seed, next_order())
+    new = _checked_request(target, init, seed)
     if isinstance(target, Parameter):
         inside, root = [target], target.owner and target.owner.root
         lists = [target._requests]
@@ -51,7 +49,7 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
     entropy = root._isomorph.entropy if root is not None else None
     if force and new.law is not None:
         for each in lists:
-            each[:] = [Request(None, {}, old.seed, old.order) for old in each if old.seed is not None]
+            each[:] = [Request(None, {}, old.seed) for old in each if old.seed is not None]
     lists[0].append(new)
     if root is not None and force:
         root._isomorph.entropy = None
@@ -77,16 +75,14 @@ def _label(target: Module | Parameter) -> str:
     return target.name if isinstance(target, Parameter) else target.label
 
 
-def _checked_request(
-    target: Module | Parameter, init: Any, seed: int | None, order: int
-) -> Request:
+def _checked_request(target: Module | Parameter, init: Any, seed: int | None) -> Request:
     where = f"{_label(target)}.initialize"
     if seed is not None and (
         isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0
     ):
         raise InvalidArgumentError.of(where, "seed", "a non-negative integer or None", seed)
     if not isinstance(init, dict):
-        return Request(check_law(where, init), {}, seed, order)
+        return Request(check_law(where, init), {}, seed)
     if isinstance(target, Parameter):
         raise InvalidArgumentError.of(where, "init", "one law; patterns are for modules", init)
     patterns = {compile_pattern(text): check_law(where, law) for text, law in init.items()}
@@ -94,7 +90,7 @@ def _checked_request(
     for pattern in patterns:
         if not any(pattern.fullmatch(path) for path in paths):
             raise InvalidArgumentError.choice(where, "each pattern", paths, pattern.pattern)
-    return Request(None, patterns, seed, order)
+    return Request(None, patterns, seed)
 
 
 def together(parameters: Iterable[Parameter]) -> list[Parameter]:

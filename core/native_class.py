@@ -6,6 +6,7 @@ from typing import Any
 
 from .nn.containers import ModuleDict, ModuleList, Sequential
 from .nn.module import Module
+from .nn.tree import Tree
 
 
 class _Hidden:
@@ -28,7 +29,7 @@ def native_class(framework: type, module: Module, namespace: dict[str, Any]) -> 
     class would add to the framework's module is hidden.
     """
     user = type(module)
-    ours = [Module, ModuleList, ModuleDict, Sequential]
+    ours = [Tree, Module, ModuleList, ModuleDict, Sequential]
     kept = {"_is_native", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__", "__contains__", "keys", "values", "items", "forward"}
     theirs = [cls for cls in framework.__mro__ if cls is not object]
     own = [cls for cls in user.__mro__ if cls not in ours and cls is not object]

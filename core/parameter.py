@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 import weakref
 from collections.abc import Iterator, Mapping
@@ -294,10 +295,12 @@ class Buffer(Parameter):
 
 
 class Request:
-    """One call of `initialize`: a law or patterns, a seed, and when it was made."""
+    """One call of `initialize`: a law or patterns, a seed; a later one has a greater order."""
 
-    def __init__(self, law: Any, patterns: dict[re.Pattern[str], Any], seed: int | None, order: int):
-        self.law, self.patterns, self.seed, self.order = law, patterns, seed, order
+    _orders = itertools.count(1)
+
+    def __init__(self, law: Any, patterns: dict[re.Pattern[str], Any], seed: int | None) -> None:
+        self.law, self.patterns, self.seed, self.order = law, patterns, seed, next(self._orders)
 
 
 def resolve_law(parameter: Parameter) -> Any:
