@@ -5,6 +5,7 @@ Each function returns {"mlp" or "cnn": {"eager" or "compiled": a call on one nat
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -48,9 +49,14 @@ def tensorflow_calls() -> Calls:
     first = {"data_format": "channels_first"}
     mlp = [layers.Dense(256, activation="relu"), layers.Dense(10)]
     cnn = [
-        layers.Conv2D(16, 3, padding="same", **first), layers.BatchNormalization(axis=1), layers.ReLU(),
-        layers.MaxPooling2D(2, **first), layers.Conv2D(32, 3, padding="same", activation="relu", **first),
-        layers.MaxPooling2D(2, **first), layers.Reshape((-1,)), layers.Dense(10),
+        layers.Conv2D(16, 3, padding="same", **first),
+        layers.BatchNormalization(axis=1),
+        layers.ReLU(),
+        layers.MaxPooling2D(2, **first),
+        layers.Conv2D(32, 3, padding="same", activation="relu", **first),
+        layers.MaxPooling2D(2, **first),
+        layers.Reshape((-1,)),
+        layers.Dense(10),
     ]
 
     def net(parts, shape):
@@ -131,8 +137,14 @@ def mxnet_calls() -> Calls:
 
     def cnn():
         return (
-            nn.Conv2D(16, 3, padding=1), nn.BatchNorm(), nn.Activation("relu"), nn.MaxPool2D(2),
-            nn.Conv2D(32, 3, padding=1, activation="relu"), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(10),
+            nn.Conv2D(16, 3, padding=1),
+            nn.BatchNorm(),
+            nn.Activation("relu"),
+            nn.MaxPool2D(2),
+            nn.Conv2D(32, 3, padding=1, activation="relu"),
+            nn.MaxPool2D(2),
+            nn.Flatten(),
+            nn.Dense(10),
         )
 
     del mx
@@ -169,7 +181,7 @@ def default_initialization(backend: str, sizes: list[int]) -> Callable[[], Any]:
     if backend == "torch":
         import torch
 
-        pairs = list(zip(sizes, sizes[1:]))
+        pairs = list(itertools.pairwise(sizes))
         return lambda: torch.nn.Sequential(*(torch.nn.Linear(a, b) for a, b in pairs))
     if backend == "tensorflow":
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -197,7 +209,7 @@ def default_initialization(backend: str, sizes: list[int]) -> Callable[[], Any]:
 
         def initialize():
             net = nn.HybridSequential()
-            net.add(*(nn.Dense(b, in_units=a) for a, b in zip(sizes, sizes[1:])))
+            net.add(*(nn.Dense(b, in_units=a) for a, b in itertools.pairwise(sizes)))
             net.initialize()
             mx.nd.waitall()
             return net
@@ -207,6 +219,6 @@ def default_initialization(backend: str, sizes: list[int]) -> Callable[[], Any]:
 
     def draw():
         generator = np.random.default_rng(0)
-        return [generator.random((b, a), np.float32) for a, b in zip(sizes, sizes[1:])]
+        return [generator.random((b, a), np.float32) for a, b in itertools.pairwise(sizes)]
 
     return draw

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import platform
 import subprocess
 import sys
 import time
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,14 @@ def nets() -> dict[str, Any]:
 
     mlp = nn.Sequential(nn.Dense(256, activation="relu"), nn.Dense(10))
     cnn = nn.Sequential(
-        nn.Conv2d(16, 3, padding=1), nn.BatchNorm(), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 3, padding=1, activation="relu"), nn.MaxPool2d(2), nn.Flatten(), nn.Dense(10),
+        nn.Conv2d(16, 3, padding=1),
+        nn.BatchNorm(),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 3, padding=1, activation="relu"),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dense(10),
     )
     generator = np.random.default_rng(0)
     return {
@@ -61,10 +69,15 @@ def nets() -> dict[str, Any]:
     }
 
 
+def _call_and_wait(wait: Any, call: Any, x: Any) -> Any:
+    return wait(call(x))
+
+
 def measure_calls(backend: str) -> list[dict[str, Any]]:
     """Compare bound calls with the hand-written nets, eager and compiled."""
-    import isomorph
     from native import CALLS
+
+    import isomorph
 
     rows = []
     for name, kinds in CALLS[backend]().items():
@@ -74,7 +87,8 @@ def measure_calls(backend: str) -> list[dict[str, Any]]:
             adapter = isomorph.backend(backend)
             x = adapter.from_numpy(data, net._isomorph.options)
             block = (lambda y: y.block_until_ready()) if backend == "jax" else (lambda y: y)
-            ours, theirs = alternate(lambda: block(net(x)), lambda: block(native(x)))
+            calls = [partial(_call_and_wait, block, call, x) for call in (net, native)]
+            ours, theirs = alternate(*calls)
             rows.append(row(f"{name} {kind} call", backend, ours, theirs))
     return rows
 
@@ -82,7 +96,10 @@ def measure_calls(backend: str) -> list[dict[str, Any]]:
 def row(what: str, backend: str, ours: float, native: float) -> dict[str, Any]:
     """Return one line of the table; times in microseconds."""
     return {
-        "what": what, "backend": backend, "ours_us": ours * 1e6, "native_us": native * 1e6,
+        "what": what,
+        "backend": backend,
+        "ours_us": ours * 1e6,
+        "native_us": native * 1e6,
         "ratio": ours / native,
     }
 
@@ -91,8 +108,9 @@ def measure_materializing(backend: str) -> list[dict[str, Any]]:
     """Compare values for an MLP of a hundred million parameters with the framework's own."""
     import resource
 
-    from isomorph import nn
     from native import default_initialization
+
+    from isomorph import nn
 
     native = default_initialization(backend, MLP_SIZES)
     x = np.zeros((1, MLP_SIZES[0]), "float32")
@@ -113,10 +131,8 @@ def measure_materializing(backend: str) -> list[dict[str, Any]]:
     first = timed(ours)
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     pairs = [(timed(ours), timed(native)) for _ in range(3)]
-    parameters = sum((a + 1) * b for a, b in zip(MLP_SIZES, MLP_SIZES[1:])) * 4
-    result = row(
-        "100 M parameters", backend, min(first, *(a for a, _ in pairs)), min(b for _, b in pairs)
-    )
+    parameters = sum((a + 1) * b for a, b in itertools.pairwise(MLP_SIZES)) * 4
+    result = row("100 M parameters", backend, min(first, *(a for a, _ in pairs)), min(b for _, b in pairs))
     return [{**result, "peak_over_parameters": peak / parameters}]
 
 
@@ -139,7 +155,10 @@ def measure_infer() -> list[dict[str, Any]]:
             return x + self.down(self.up(self.norm2(x)))
 
     stacks = {
-        f"infer {LAYERS} blocks of width {WIDTH}": (lambda: nn.Sequential(*(Block() for _ in range(LAYERS))), WIDTH),
+        f"infer {LAYERS} blocks of width {WIDTH}": (
+            lambda: nn.Sequential(*(Block() for _ in range(LAYERS))),
+            WIDTH,
+        ),
         "infer 10,000 Dense": (lambda: nn.Sequential(*(nn.Dense(8) for _ in range(10_000))), 8),
     }
     rows = []
@@ -158,9 +177,7 @@ def measure_infer() -> list[dict[str, Any]]:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         count = sum(p.shape.size for p in net.parameters().values())
-        rows.append(
-            {"what": what, "parameters": count, "seconds": min(times), "peak_megabytes": peak / 1e6}
-        )
+        rows.append({"what": what, "parameters": count, "seconds": min(times), "peak_megabytes": peak / 1e6})
     return rows
 
 
@@ -205,15 +222,19 @@ def main() -> None:
         )
         report["calls"] += json.loads(done.stdout.strip().splitlines()[-1])
     for line in report["inference"]:
-        print(f"{line['what']}: {line['parameters']:,} parameters, {line['seconds'] * 1e3:.1f} ms, "
-              f"peak {line['peak_megabytes']:.1f} MB")
+        print(
+            f"{line['what']}: {line['parameters']:,} parameters, {line['seconds'] * 1e3:.1f} ms, "
+            f"peak {line['peak_megabytes']:.1f} MB"
+        )
     for line in report["imports"]:
         print(f"{line['what']}: {line['seconds'] * 1e3:.0f} ms")
     print(f"\n{'what':24}{'backend':12}{'ours us':>12}{'native us':>12}{'ratio':>8}{'peak/params':>13}")
     for line in report["calls"]:
         peak = f"{line['peak_over_parameters']:.2f}" if "peak_over_parameters" in line else ""
-        print(f"{line['what']:24}{line['backend']:12}{line['ours_us']:12.1f}{line['native_us']:12.1f}"
-              f"{line['ratio']:8.3f}{peak:>13}")
+        print(
+            f"{line['what']:24}{line['backend']:12}{line['ours_us']:12.1f}{line['native_us']:12.1f}"
+            f"{line['ratio']:8.3f}{peak:>13}"
+        )
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -55,7 +55,9 @@ def to_format(images: Array, data_format: str) -> Array:
     return np.ascontiguousarray(np.moveaxis(images, 1, -1)) if data_format == "channels_last" else images
 
 
-def _conv2d(name: str, output: tuple[int, ...], shape: tuple[int, ...] = (2, 3, 11, 7), **options: Any) -> Case:
+def _conv2d(
+    name: str, output: tuple[int, ...], shape: tuple[int, ...] = (2, 3, 11, 7), **options: Any
+) -> Case:
     options = {"out_channels": 5, "kernel_size": 3, **options}
     return Case(f"Conv2d-{name}", lambda: nn.Conv2d(**options), shape, is_image=True, output=output)
 
@@ -102,8 +104,15 @@ CASES: tuple[Case, ...] = (
     _pool(nn.MaxPool2d, "pairs", (2, 3, 5, 3), kernel_size=(3, 2), stride=(2, 3), padding=(0, 1)),
     _pool(nn.AvgPool2d, "plain", (2, 3, 5, 3), kernel_size=2),
     _pool(nn.AvgPool2d, "padding", (2, 3, 6, 4), kernel_size=3, stride=2, padding=1),
-    _pool(nn.AvgPool2d, "padding-not-counted", (2, 3, 6, 4), kernel_size=3, stride=2, padding=1,
-          count_include_pad=False),
+    _pool(
+        nn.AvgPool2d,
+        "padding-not-counted",
+        (2, 3, 6, 4),
+        kernel_size=3,
+        stride=2,
+        padding=1,
+        count_include_pad=False,
+    ),
     _pool(nn.AvgPool2d, "same", (2, 3, 6, 4), kernel_size=3, stride=2, padding="same"),
     _pool(nn.GlobalAvgPool2d, "plain", (2, 3)),
     _pool(nn.GlobalAvgPool2d, "keepdims", (2, 3, 1, 1), keepdims=True),

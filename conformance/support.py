@@ -1,4 +1,4 @@
-"""What each backend can do and where it knowingly differs, as a page: ``python -m isomorph.conformance.support``."""
+"""A page of what each backend can do and where it knowingly differs."""
 
 from __future__ import annotations
 

@@ -72,8 +72,10 @@ def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: 
     if given is prepared:
         direct = run
     else:
+
         def direct(x: Any) -> Any:
             return run(prepare(module, binding, x))
+
     try:
         module._isomorph.runs[key] = direct
     except TypeError:  # a framework's shape that can't be hashed: such calls are checked always
@@ -108,9 +110,7 @@ def prepare(module: Module, binding: Binding, value: Any) -> Any:
         return adapter.accept(value, binding.options)
     if hasattr(value, "shape"):
         owner = registry.owner_of(value)
-        raise MixedBackendsError.at(
-            module.label, adapter.name, owner.name if owner else type(value).__name__
-        )
+        raise MixedBackendsError.at(module.label, adapter.name, owner.name if owner else type(value).__name__)
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], (int, float, list, tuple)):
         raise InvalidArgumentError.of(
             module.label, "each input", "an array or tensor", value, "Use numpy.asarray(...) on it."
@@ -118,9 +118,7 @@ def prepare(module: Module, binding: Binding, value: Any) -> Any:
     return value
 
 
-def make_ready(
-    module: Module, binding: Binding, values: list[Any], keywords: dict[str, Any]
-) -> None:
+def make_ready(module: Module, binding: Binding, values: list[Any], keywords: dict[str, Any]) -> None:
     """Check the inputs' shapes and types, and give every parameter shape and values."""
     specs = tuple(_spec(module, binding, value) for value in values)
     named = {name: _spec(module, binding, value) for name, value in keywords.items()}
@@ -143,7 +141,9 @@ def _spec(module: Module, binding: Binding, value: Any) -> Any:
     dtype = binding.options.dtype
     if spec.dtype in FLOATS and spec.dtype != dtype:
         raise DTypeMismatchError.at(
-            module.label, dtype, spec.dtype,
+            module.label,
+            dtype,
+            spec.dtype,
             f'Cast the input, or the net with net.to(dtype="{spec.dtype}").',
         )
     return spec
@@ -195,16 +195,16 @@ def apply_init(module: Module, inputs: Any, init: Any, seed: int | None) -> None
 
 
 def _as_spec(module: Module, value: Any) -> Any:
-    owner = registry.owner_of(value) if hasattr(value, "shape") and not isinstance(value, TensorSpec) else None
+    owner = (
+        registry.owner_of(value) if hasattr(value, "shape") and not isinstance(value, TensorSpec) else None
+    )
     if owner is None:
         return value
     spec = owner.spec(value)
     return TensorSpec(spec.shape, module.dtype if spec.dtype in FLOATS else spec.dtype)
 
 
-def gradients(
-    module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
-) -> dict[str, Any]:
+def gradients(module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]) -> dict[str, Any]:
     """Return gradients by canonical path; see `Module.gradients`."""
     _choose_backend(module, list(inputs))
     binding = bound(module)

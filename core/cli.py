@@ -20,7 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-TargetArgument = Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and a model in it.")]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and a model in it.")
+]
 ShapeOption = Annotated[
     list[str] | None,
     typer.Option("--shape", help="An input's shape, such as 2,20 or 2,7:int64; once for each input."),
@@ -41,12 +43,15 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def run(
     target: TargetArgument,
     backend: Annotated[
-        str | None, typer.Option(help="A backend, several with commas, or all; default: ISOMORPH_BACKEND or numpy.")
+        str | None,
+        typer.Option(help="A backend, several with commas, or all; default: ISOMORPH_BACKEND or numpy."),
     ] = None,
     shape: ShapeOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial values and of random data.")] = 0,
     data_format: FormatOption = "channels_first",
-    tolerance: Annotated[float, typer.Option(help="Greatest difference of outputs that counts as equal.")] = 1e-4,
+    tolerance: Annotated[
+        float, typer.Option(help="Greatest difference of outputs that counts as equal.")
+    ] = 1e-4,
     as_json: JsonOption = False,
 ) -> None:
     """Run a model on one backend, or on several and compare them.
@@ -70,7 +75,11 @@ def run(
             results.append(run_one(loaded, name, _in_format(inputs, data_format), seed, data_format))
     agree = compare(results, tolerance)
     if as_json:
-        print(json.dumps({"model": loaded.name, "agree": agree, "results": [r.to_dict() for r in results]}, indent=2))
+        print(
+            json.dumps(
+                {"model": loaded.name, "agree": agree, "results": [r.to_dict() for r in results]}, indent=2
+            )
+        )
     elif len(results) == 1:
         _print_one(loaded.name, results[0])
     else:
@@ -122,7 +131,9 @@ def backends(as_json: JsonOption = False) -> None:
     table = Table("backend", "also called", "framework", "status", "what to do", box=None)
     for row in rows:
         text = ", ".join(f"{name} {version or '-'}" for name, version in row["versions"].items())
-        table.add_row(row["name"], ", ".join(row["aliases"]), text or "built in", row["status"], row["what_to_do"])
+        table.add_row(
+            row["name"], ", ".join(row["aliases"]), text or "built in", row["status"], row["what_to_do"]
+        )
     Console().print(table)
 
 
@@ -175,14 +186,28 @@ def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, 
 
     shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
     table = Table(
-        "backend", "status", "parameters", "initial values", "difference", "first call", "later call",
-        "first predictions", title=f"{name} on {shapes}", box=None, title_justify="left",
+        "backend",
+        "status",
+        "parameters",
+        "initial values",
+        "difference",
+        "first call",
+        "later call",
+        "first predictions",
+        title=f"{name} on {shapes}",
+        box=None,
+        title_justify="left",
     )
     for each in results:
         if each.status in ("ok", "differs"):
             table.add_row(
-                each.backend, each.status, f"{each.parameters:,}", each.digest, f"{each.difference:.1e}",
-                f"{each.first_call * 1e3:.0f} ms", f"{each.later_call * 1e3:.1f} ms",
+                each.backend,
+                each.status,
+                f"{each.parameters:,}",
+                each.digest,
+                f"{each.difference:.1e}",
+                f"{each.first_call * 1e3:.0f} ms",
+                f"{each.later_call * 1e3:.1f} ms",
                 " ".join(str(value) for value in each.predictions),
             )
         else:
@@ -191,7 +216,9 @@ def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, 
     console.print(table)
     for each in results:
         if each.message:
-            console.print(f"{each.backend}: {each.message}", style="red" if each.status != "not installed" else "")
+            console.print(
+                f"{each.backend}: {each.message}", style="red" if each.status != "not installed" else ""
+            )
     done = sum(each.status == "ok" for each in results)
     print(f"{done} of {len(results)} backends ran and agree" + ("." if agree else "; see above."))
 

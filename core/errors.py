@@ -54,9 +54,7 @@ class ShapeMismatchError(IsomorphError, ValueError):
         cls, path: str, what: str, expected: object, received: object, hint: str = ""
     ) -> ShapeMismatchError:
         text = f"{path} expects {what} {expected}, received {received}."
-        return cls(
-            text + (f"\n  {hint}" if hint else ""), path=path, expected=expected, received=received
-        )
+        return cls(text + (f"\n  {hint}" if hint else ""), path=path, expected=expected, received=received)
 
 
 class DTypeMismatchError(IsomorphError, TypeError):
@@ -65,9 +63,7 @@ class DTypeMismatchError(IsomorphError, TypeError):
     @classmethod
     def at(cls, path: str, expected: object, received: object, hint: str = "") -> DTypeMismatchError:
         text = f"{path} expects {expected} input, received {received}."
-        return cls(
-            text + (f"\n  {hint}" if hint else ""), path=path, expected=expected, received=received
-        )
+        return cls(text + (f"\n  {hint}" if hint else ""), path=path, expected=expected, received=received)
 
 
 class InvalidArgumentError(IsomorphError, ValueError):
@@ -78,8 +74,7 @@ class InvalidArgumentError(IsomorphError, ValueError):
         cls, where: str, name: str, expected: str, received: object, hint: str = ""
     ) -> InvalidArgumentError:
         return cls(
-            f"{where}: {name} must be {expected}, received {received!r}."
-            + (f"\n  {hint}" if hint else ""),
+            f"{where}: {name} must be {expected}, received {received!r}." + (f"\n  {hint}" if hint else ""),
             path=where,
             argument=name,
             expected=expected,
@@ -87,9 +82,7 @@ class InvalidArgumentError(IsomorphError, ValueError):
         )
 
     @classmethod
-    def choice(
-        cls, where: str, name: str, known: Sequence[str], received: object
-    ) -> InvalidArgumentError:
+    def choice(cls, where: str, name: str, known: Sequence[str], received: object) -> InvalidArgumentError:
         hint = _nearest(str(received), known).strip()
         return cls.of(where, name, f"one of {', '.join(known)}", received, hint)
 

@@ -34,7 +34,10 @@ def run_trace(module: Module, specs: tuple[Any, ...], named: dict[str, Any]) -> 
     for position, spec in enumerate(specs):
         if isinstance(spec, TensorSpec) and 0 in spec.shape[1:]:
             raise ShapeMismatchError.at(
-                module.label, f"input {position} to have no dimension of size", "zero", spec,
+                module.label,
+                f"input {position} to have no dimension of size",
+                "zero",
+                spec,
                 "Only the batch, the first axis, may be empty.",
             )
     return module(*specs, **named)

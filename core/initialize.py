@@ -77,9 +77,7 @@ def _label(target: Module | Parameter) -> str:
 
 def _checked_request(target: Module | Parameter, init: Any, seed: int | None) -> Request:
     where = f"{_label(target)}.initialize"
-    if seed is not None and (
-        isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0
-    ):
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
         raise InvalidArgumentError.of(where, "seed", "a non-negative integer or None", seed)
     if not isinstance(init, dict):
         return Request(check_law(where, init), {}, seed)

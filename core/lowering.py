@@ -26,7 +26,7 @@ def to(
     device: Any,
     dtype: str | None,
     data_format: str | None,
-    compile: bool | None | str,
+    compile: bool | str | None,
 ) -> None:
     """Lower a net, or change its options; see `Module.to`."""
     module._check_ready()
@@ -136,7 +136,9 @@ def _table_entry(adapter: Adapter, module: Module) -> tuple[Any, Any]:
     if isinstance(module, Layer):
         able = ", ".join(sorted(cls.__name__ for cls in adapter.table))
         raise LayerNotSupportedError.at(
-            module.label, adapter.name, kind.__name__,
+            module.label,
+            adapter.name,
+            kind.__name__,
             f"It can lower: {able}.\n  Add a lowering with @Adapter.lowers({kind.__name__}), "
             "or write the layer as a Module with a forward in isomorph.ops.",
         )

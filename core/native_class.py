@@ -30,7 +30,19 @@ def native_class(framework: type, module: Module, namespace: dict[str, Any]) -> 
     """
     user = type(module)
     ours = [Tree, Module, ModuleList, ModuleDict, Sequential]
-    kept = {"_is_native", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__", "__contains__", "keys", "values", "items", "forward"}
+    kept = {
+        "_is_native",
+        "__setattr__",
+        "__delattr__",
+        "__iter__",
+        "__len__",
+        "__getitem__",
+        "__contains__",
+        "keys",
+        "values",
+        "items",
+        "forward",
+    }
     theirs = [cls for cls in framework.__mro__ if cls is not object]
     own = [cls for cls in user.__mro__ if cls not in ours and cls is not object]
     hidden: dict[str, Any] = {}

@@ -65,9 +65,7 @@ class Parameter(Operators):
     trainable = True
     kind = "parameter"
 
-    def __init__(
-        self, shape: Any, init: Any = None, dtype: str | None = None, role: str = "weight"
-    ) -> None:
+    def __init__(self, shape: Any, init: Any = None, dtype: str | None = None, role: str = "weight") -> None:
         where = f"nn.{type(self).__name__}"
         if role not in ("weight", "bias", "scale"):
             raise InvalidArgumentError.choice(where, "role", ("weight", "bias", "scale"), role)
@@ -175,9 +173,7 @@ class Parameter(Operators):
         else:
             self._shape, self._value = Shape(shape), values
 
-    def initialize(
-        self, init: Any = None, *, seed: int | None = None, force: bool = False
-    ) -> Parameter:
+    def initialize(self, init: Any = None, *, seed: int | None = None, force: bool = False) -> Parameter:
         """Ask for values from a law; see `Module.initialize`."""
         from .initialize import request
 
@@ -324,8 +320,10 @@ def resolve_law(parameter: Parameter) -> Any:
         for distance, module in parameter._enclosing():
             for request in module.requests:
                 own_layer = distance == 0
-                law = request.law if parameter.role == "weight" or request.law is None else (
-                    Ones() if parameter.role == "scale" else Zeros()
+                law = (
+                    request.law
+                    if parameter.role == "weight" or request.law is None
+                    else (Ones() if parameter.role == "scale" else Zeros())
                 )
                 offer(4 if own_layer else 1, 0 if own_layer else -distance, request.order, law)
                 path = parameter.name.removeprefix(f"{module.path}." if module.path else "")

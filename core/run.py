@@ -76,9 +76,8 @@ def compare(results: list[Result], tolerance: float) -> bool:
         # A comparison that NaN fails as well.
         if not same or not result.difference <= tolerance:
             result.status = "differs"
-            result.message = (
-                f"from {done[0].backend}: "
-                + ("logits" if same else "shapes" if result.shapes != done[0].shapes else "initial values")
+            result.message = f"from {done[0].backend}: " + (
+                "logits" if same else "shapes" if result.shapes != done[0].shapes else "initial values"
             )
     return bool(done) and all(result.status in ("ok", "not installed") for result in results)
 
@@ -105,7 +104,9 @@ def difference(a: Any, b: Any) -> float:
     pairs = list(zip(leaves(a), leaves(b)))
     if len(leaves(a)) != len(leaves(b)) or any(x.shape != y.shape for x, y in pairs):
         return float("inf")
-    return max((float(np.abs(x.astype("f8") - y.astype("f8")).max(initial=0.0)) for x, y in pairs), default=0.0)
+    return max(
+        (float(np.abs(x.astype("f8") - y.astype("f8")).max(initial=0.0)) for x, y in pairs), default=0.0
+    )
 
 
 def adapter_output(adapter: Any, output: Any) -> Any:

@@ -127,7 +127,7 @@ def _collect(terms: Iterable[tuple[Monomial, int]]) -> Size:
     return total[()] if set(total) == {()} else Dim(total)
 
 
-class Shape(tuple[Union[int, None], ...]):
+class Shape(tuple[int | None, ...]):
     """A parameter's shape; a dimension not known yet is ``None``, printed as ``?``.
 
     >>> shape = Shape((256, None))

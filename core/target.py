@@ -47,7 +47,9 @@ def load(target: str) -> Target:
 
     Raises `TargetError` if the file or the name is not there or makes no net.
     """
-    file, _, name = target.rpartition(":") if ":" in target and not Path(target).exists() else (target, "", "")
+    file, _, name = (
+        target.rpartition(":") if ":" in target and not Path(target).exists() else (target, "", "")
+    )
     namespace = _import_file(file)
     found = {
         key: value
@@ -63,9 +65,7 @@ def load(target: str) -> Target:
     elif not hasattr(namespace, name):
         close = difflib.get_close_matches(name, list(found) or dir(namespace), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise TargetError(
-            f"{file} has no {name!r}.{hint}\n  Models in it: {', '.join(found) or 'none'}."
-        )
+        raise TargetError(f"{file} has no {name!r}.{hint}\n  Models in it: {', '.join(found) or 'none'}.")
     return Target(name, lambda: _make(file, name, getattr(namespace, name)), namespace)
 
 
@@ -73,7 +73,11 @@ def parse_shape(text: str) -> TensorSpec:
     """Return the spec for ``2,20`` or ``2,20:int64``; ``?`` is a size left open."""
     sizes, _, dtype = text.partition(":")
     try:
-        shape = [None if size.strip() in ("?", "None") else int(size) for size in sizes.strip("()").split(",") if size.strip()]
+        shape = [
+            None if size.strip() in ("?", "None") else int(size)
+            for size in sizes.strip("()").split(",")
+            if size.strip()
+        ]
     except ValueError:
         shape = [-1]
     if any(size is not None and size < 0 for size in shape):

@@ -23,7 +23,8 @@ def dtype_name(dtype: object, where: str = "dtype") -> str:
         try:
             name = np.dtype(dtype).name  # type: ignore[call-overload]
         except TypeError:
-            name = str(dtype).rpartition(".")[2]
+            # Frameworks' own types: some have a name, others end in it.
+            name = getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]
     if name not in DTYPES:
         raise InvalidArgumentError.choice(where, "dtype", DTYPES, name)
     return name
@@ -206,11 +207,15 @@ def matmul_spec(left: Any, right: Any) -> TensorSpec:
     a, b = as_spec(left), as_spec(right)
     rows = a.shape if a.ndim > 1 else (1, *a.shape)
     columns = b.shape if b.ndim > 1 else (*b.shape, 1)
-    fits = a.ndim and b.ndim and (
-        rows[-1] == columns[-2] or isinstance(rows[-1], Dim) or isinstance(columns[-2], Dim)
+    fits = (
+        a.ndim
+        and b.ndim
+        and (rows[-1] == columns[-2] or isinstance(rows[-1], Dim) or isinstance(columns[-2], Dim))
     )
     if not fits:
-        raise ForwardError(f"matmul of {format_shape(a.shape)} and {format_shape(b.shape)}: inner sizes differ.")
+        raise ForwardError(
+            f"matmul of {format_shape(a.shape)} and {format_shape(b.shape)}: inner sizes differ."
+        )
     batch = broadcast(rows[:-2], columns[:-2])
     shape = (*batch, *(rows[-2:-1] if a.ndim > 1 else ()), *(columns[-1:] if b.ndim > 1 else ()))
     return TensorSpec(shape, promote(a.dtype, b.dtype))

@@ -101,6 +101,4 @@ def _locate(error: IsomorphError, module: Module) -> None:
 
 def shapes_of(inputs: Any) -> str:
     """Return inputs as text for messages: their shapes, other values by repr."""
-    return ", ".join(
-        repr(value) if isinstance(value, TensorSpec) else f"{value!r:.40}" for value in inputs
-    )
+    return ", ".join(repr(value) if isinstance(value, TensorSpec) else f"{value!r:.40}" for value in inputs)

@@ -1,7 +1,7 @@
 """Deferred initialization: sizes appear when data does, and initialize alone changes nothing.
 
-    python examples/deferred_initialization.py            # NumPy
-    ISOMORPH_BACKEND=torch python examples/deferred_initialization.py
+python examples/deferred_initialization.py            # NumPy
+ISOMORPH_BACKEND=torch python examples/deferred_initialization.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parameter initialization: built-in laws, another one for each layer, a law of one's own.
 
-    python examples/parameter_initialization.py           # NumPy
-    ISOMORPH_BACKEND=jax python examples/parameter_initialization.py
+python examples/parameter_initialization.py           # NumPy
+ISOMORPH_BACKEND=jax python examples/parameter_initialization.py
 """
 
 from __future__ import annotations

@@ -74,7 +74,13 @@ def test_run_digits_on_all_backends_agrees() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["agree"]
-    assert [result["backend"] for result in report["results"]] == ["numpy", "jax", "mxnet", "tensorflow", "torch"]
+    assert [result["backend"] for result in report["results"]] == [
+        "numpy",
+        "jax",
+        "mxnet",
+        "tensorflow",
+        "torch",
+    ]
     assert len({result["digest"] for result in report["results"]}) == 1
     assert {result["parameters"] for result in report["results"]} == {13386}
     assert all(result["difference"] < 1e-4 for result in report["results"])
@@ -126,14 +132,22 @@ def test_a_model_that_fails_is_exit_code_1(models: str) -> None:
 
 
 def test_backend_from_the_environment(models: str) -> None:
-    assert "MLP on torch" in isomorph("run", f"{models}:MLP", "--shape", "2,20", ISOMORPH_BACKEND="pytorch").stdout
+    assert (
+        "MLP on torch"
+        in isomorph("run", f"{models}:MLP", "--shape", "2,20", ISOMORPH_BACKEND="pytorch").stdout
+    )
 
 
 def test_summary_needs_no_framework(models: str) -> None:
-    program = (
-        f"import sys; from isomorph.cli import main; sys.argv = ['isomorph', 'summary', {models!r} + ':MLP', "
-        "'--shape', '?,20']\ntry: main()\nfinally: print({'torch', 'tensorflow', 'jax', 'mxnet'} & set(sys.modules))"
-    )
+    program = f"""
+import sys
+from isomorph.cli import main
+sys.argv = ["isomorph", "summary", {models!r} + ":MLP", "--shape", "?,20"]
+try:
+    main()
+finally:
+    print({{"torch", "tensorflow", "jax", "mxnet"}} & set(sys.modules))
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "weight (3, 20) bias (3,)" in done.stdout
     assert "set()" in done.stdout

@@ -18,7 +18,14 @@ import isomorph
 from isomorph import init, nn, ops
 
 ROOT = Path(__file__).parent.parent
-NAMES = {"isomorph": isomorph, "nn": nn, "init": init, "ops": ops, "numpy": numpy, "TensorSpec": isomorph.TensorSpec}
+NAMES = {
+    "isomorph": isomorph,
+    "nn": nn,
+    "init": init,
+    "ops": ops,
+    "numpy": numpy,
+    "TensorSpec": isomorph.TensorSpec,
+}
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(isomorph.__path__, "isomorph.")
@@ -29,7 +36,9 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name: str) -> None:
     module = importlib.import_module(name)
-    found = doctest.testmod(module, extraglobs={**NAMES, **vars(module)}, optionflags=doctest.NORMALIZE_WHITESPACE)
+    found = doctest.testmod(
+        module, extraglobs={**NAMES, **vars(module)}, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
     assert found.failed == 0
 
 
@@ -60,7 +69,9 @@ def python_blocks() -> list[tuple[str, str]]:
     return blocks
 
 
-@pytest.mark.parametrize(("page", "program"), python_blocks(), ids=lambda value: value if len(value) < 40 else "")
+@pytest.mark.parametrize(
+    ("page", "program"), python_blocks(), ids=lambda value: value if len(value) < 40 else ""
+)
 def test_a_pages_blocks_run_in_order(page: str, program: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
@@ -68,7 +79,9 @@ def test_a_pages_blocks_run_in_order(page: str, program: str, tmp_path: Path) ->
     assert done.returncode == 0, f"{page}:\n{done.stderr}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"], ids=lambda p: p.name
+)
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
         if "://" not in target:

@@ -45,9 +45,14 @@ def test_a_backend_name_that_is_no_name():
 
 def test_mismatch_deep_in_a_tree(backend):
     net = Deep().to(backend).initialize(seed=0)
-    error = fails(lambda: net(X), errors.ShapeMismatchError, r"encoder\.1\.1 expects input features: 11, received 7")
+    error = fails(
+        lambda: net(X), errors.ShapeMismatchError, r"encoder\.1\.1 expects input features: 11, received 7"
+    )
     assert error.path == "encoder.1.1"
-    assert [str(p.state) for p in net.parameters().values()] == ["declared", "shaped"] * 2 + ["ready", "ready"]
+    assert [str(p.state) for p in net.parameters().values()] == ["declared", "shaped"] * 2 + [
+        "ready",
+        "ready",
+    ]
 
 
 def test_a_law_that_fails_leaves_no_trace(backend):
@@ -73,13 +78,21 @@ def test_a_law_that_returns_something_else(returned):
 @pytest.mark.parametrize(
     ("make", "x", "match"),
     [
-        (lambda: nn.Conv2d(4, 3), np.ones((2, 3), "float32"), r"rank 4.*\(batch, channels, height, width\).*\(2, 3\)"),
+        (
+            lambda: nn.Conv2d(4, 3),
+            np.ones((2, 3), "float32"),
+            r"rank 4.*\(batch, channels, height, width\).*\(2, 3\)",
+        ),
         (lambda: nn.Conv1d(4, 3), np.ones((2, 3), "float32"), "rank 3"),
         (lambda: nn.MaxPool2d(2), np.ones((2, 3), "float32"), "rank 4"),
         (lambda: nn.Dense(4), np.float32(3), "rank at least 1"),
         (lambda: nn.BatchNorm(), np.ones(3, "float32"), "rank at least 2"),
         (lambda: nn.Conv2d(4, 9), np.ones((1, 1, 5, 5), "float32"), "at least the window's 9"),
-        (lambda: nn.Conv2d(4, 3, groups=2), np.ones((1, 3, 5, 5), "float32"), "divisible by groups 2, received 3"),
+        (
+            lambda: nn.Conv2d(4, 3, groups=2),
+            np.ones((1, 3, 5, 5), "float32"),
+            "divisible by groups 2, received 3",
+        ),
         (lambda: nn.Dense(4), np.ones((2, 0), "float32"), "no dimension of size zero"),
         (lambda: nn.BatchNorm(), np.ones((1, 3), "float32"), "more than 1"),
     ],
@@ -201,7 +214,11 @@ def test_an_attribute_that_the_description_needs(name):
 
 
 def test_a_method_that_the_description_needs():
-    fails(lambda: type("Net", (nn.Module,), {"state": lambda self: 3}), errors.StructureError, "Net defines state")
+    fails(
+        lambda: type("Net", (nn.Module,), {"state": lambda self: 3}),
+        errors.StructureError,
+        "Net defines state",
+    )
 
 
 def test_module_assigned_in_forward():
@@ -225,14 +242,18 @@ def test_cycle_of_modules():
 
 def test_modules_mixed_with_other_things():
     net = nn.Module()
-    fails(lambda: setattr(net, "mixed", [nn.Dense(3), None]), errors.InvalidArgumentError, "all modules or none")
+    fails(
+        lambda: setattr(net, "mixed", [nn.Dense(3), None]), errors.InvalidArgumentError, "all modules or none"
+    )
 
 
 @pytest.mark.parametrize("value", [np.ones((3, 4)), np.ones(5)])
 def test_a_value_of_the_wrong_shape_set(backend, value):
     net = nn.Dense(5).to(backend).initialize(init.Ones())
     net(X)
-    fails(lambda: net.weight.set(value), errors.ShapeMismatchError, r"weight expects values of shape \(5, 3\)")
+    fails(
+        lambda: net.weight.set(value), errors.ShapeMismatchError, r"weight expects values of shape \(5, 3\)"
+    )
     assert (net.weight.numpy() == 1).all()
 
 
@@ -247,7 +268,11 @@ def test_tensors_of_two_backends_mixed(framework: Adapter):
         other = isomorph.backend(info.name)
         foreign = other.from_numpy(X, nn.Module()._isomorph.options)
         net = nn.Dense(3).to(framework.name)
-        fails(lambda net=net, foreign=foreign: net(foreign), errors.MixedBackendsError, f"received a {other.name} tensor")
+        fails(
+            lambda net=net, foreign=foreign: net(foreign),
+            errors.MixedBackendsError,
+            f"received a {other.name} tensor",
+        )
 
 
 def test_native_tensor_of_another_type(framework: Adapter):
@@ -308,11 +333,16 @@ def test_reading_a_native_before_a_backend():
 
 
 def test_every_error_refines_a_builtin_and_pickles():
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.IsomorphError]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.IsomorphError
+    ]
     ours = [kind for kind in kinds if issubclass(kind, errors.IsomorphError)]
     assert len(ours) > 10
     for kind in ours:
-        assert any(getattr(builtins, base.__name__, None) is base and base is not Exception for base in kind.__mro__[1:-2])
+        assert any(
+            getattr(builtins, base.__name__, None) is base and base is not Exception
+            for base in kind.__mro__[1:-2]
+        )
         twin = pickle.loads(pickle.dumps(kind("text", path="a.b")))
         assert (type(twin), str(twin), twin.path) == (kind, "text", "a.b")
 

@@ -64,7 +64,7 @@ def test_fans(shape, expected) -> None:
 
 def test_fans_need_two_dimensions() -> None:
     net = nn.Dense(3, bias_init=init.Xavier())
-    with pytest.raises(InitializerError, match="bias: .*two or more dimensions"):
+    with pytest.raises(InitializerError, match=r"bias: .*two or more dimensions"):
         net(X)
 
 

@@ -79,4 +79,4 @@ def test_running_statistics_after_steps(framework: Adapter, steps: int) -> None:
 
 
 def test_backend_names() -> None:
-    assert [info.name for info in isomorph.available()][0] == "numpy"
+    assert next(info.name for info in isomorph.available()) == "numpy"

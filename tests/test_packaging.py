@@ -75,5 +75,7 @@ for name in ("core", "backends", "conformance", "tests"):
         continue
     raise SystemExit(name + " can be imported")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -62,8 +62,17 @@ def test_convolution_formula_agrees_with_numbers(kernel, stride, padding, dilati
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(H + 1 - 1, "h"), ((2 * H) // 2, "h"), (H // 2 // 2, "h//4"), (H * H - H, "h*h - h"), (H - H, "0"),
-     ((4 * H + 3) // 2, "2*h + 1"), ((H + 1) // 2, "(h + 1)//2"), (3 - H, "-h + 3"), (H // H, "1")],
+    [
+        (H + 1 - 1, "h"),
+        ((2 * H) // 2, "h"),
+        (H // 2 // 2, "h//4"),
+        (H * H - H, "h*h - h"),
+        (H - H, "0"),
+        ((4 * H + 3) // 2, "2*h + 1"),
+        ((H + 1) // 2, "(h + 1)//2"),
+        (3 - H, "-h + 3"),
+        (H // H, "1"),
+    ],
 )
 def test_normal_form(size, text: str) -> None:
     assert str(size) == text
@@ -72,12 +81,13 @@ def test_normal_form(size, text: str) -> None:
 def test_equal_formulas_are_equal() -> None:
     assert (H + 1) * 2 == 2 * H + 2
     assert hash((H + 1) * 2) == hash(2 * H + 2)
-    assert H != Dim.symbol("w")
+    assert Dim.symbol("w") != H
     assert H != 1
 
 
 @pytest.mark.parametrize(
-    ("shapes", "expected"), [(((2, 1), (3,)), (2, 3)), (((H, 1), (3,)), (H, 3)), (((H,), (1,)), (H,)), ((), ())]
+    ("shapes", "expected"),
+    [(((2, 1), (3,)), (2, 3)), (((H, 1), (3,)), (H, 3)), (((H,), (1,)), (H,)), ((), ())],
 )
 def test_broadcast(shapes, expected) -> None:
     assert broadcast(*shapes) == expected

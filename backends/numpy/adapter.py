@@ -66,7 +66,9 @@ class NumpyAdapter(Adapter):
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
         # NumPy has no modules and so no inference of its own: the shapes are ours.
         parameters = [p for call in calls for p in call.module.own_parameters().values()]
-        return {id(parameter): parameter.shape.known() for parameter in parameters if parameter.shape.is_known}
+        return {
+            id(parameter): parameter.shape.known() for parameter in parameters if parameter.shape.is_known
+        }
 
     def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
         for module in modules:

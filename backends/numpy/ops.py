@@ -155,7 +155,10 @@ class NumpyOps(Ops):
 def _same_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Let a Python number take the other operand's type, as in NumPy 2 on every version."""
     if isinstance(a, (int, float)) and hasattr(b, "dtype"):
-        a = np.asarray(a, np.result_type(b.dtype, np.float32) if isinstance(a, float) and b.dtype.kind != "f" else b.dtype)
+        a = np.asarray(
+            a,
+            np.result_type(b.dtype, np.float32) if isinstance(a, float) and b.dtype.kind != "f" else b.dtype,
+        )
     elif isinstance(b, (int, float)) and hasattr(a, "dtype"):
         b, a = _same_type(b, a)
     return a, b

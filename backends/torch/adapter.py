@@ -55,7 +55,9 @@ class TorchAdapter(Adapter):
         for name, value in attributes.items():
             if isinstance(value, torch.nn.Module) and hasattr(torch.nn.Module, name):
                 raise LayerNotSupportedError.at(
-                    module.label, self.name, f"an attribute named {name!r}",
+                    module.label,
+                    self.name,
+                    f"an attribute named {name!r}",
                     f"torch.nn.Module.{name} exists already. Rename the attribute.",
                 )
             setattr(native, name, value)

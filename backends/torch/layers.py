@@ -120,8 +120,14 @@ def conv(layer: Any, binding: Binding) -> Any:
     plain = not (same or channels_last_of(binding) or layer.activation)
     kinds = (LazyConv1d, LazyConv2d) if plain else (LazyConv1dExtras, LazyConv2dExtras)
     native: Any = kinds[layer.spatial - 1](
-        layer.out_channels, layer.kernel_size, layer.stride, 0 if same else layer.padding, layer.dilation,
-        layer.groups, layer.bias is not None, **factory(binding),
+        layer.out_channels,
+        layer.kernel_size,
+        layer.stride,
+        0 if same else layer.padding,
+        layer.dilation,
+        layer.groups,
+        layer.bias is not None,
+        **factory(binding),
     )
     if not plain:
         native.channels_last, native.same = channels_last_of(binding), same
@@ -194,7 +200,9 @@ _NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torc
 _NORMS_LAST = tuple(type(cls.__name__, (_ChannelsLastNorm, cls), {}) for cls in _NORMS)
 
 
-class LazyBatchNorm(Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.nn.modules.batchnorm._BatchNorm):
+class LazyBatchNorm(
+    Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.nn.modules.batchnorm._BatchNorm
+):
     """Batch normalization of a rank that only the first input tells.
 
     With known channels it has values before that; it then turns into `BatchNorm1d`, `2d` or `3d`

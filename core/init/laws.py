@@ -199,7 +199,10 @@ def fans(name: str, shape: tuple[int, ...], law: object = "this law") -> tuple[i
     """
     if len(shape) < 2:
         raise InitializerError.at(
-            name, law, "values for two or more dimensions", f"a shape of {shape}",
+            name,
+            law,
+            "values for two or more dimensions",
+            f"a shape of {shape}",
             "Its scale comes from the fan in and out. Choose Normal, Uniform or Constant.",
         )
     kernel = math.prod(shape[2:])

@@ -74,7 +74,9 @@ class _Conv(Layer):
         expected = self.groups * (self.weight.shape[1] or 0)
         if expected != received:
             seen = self._isomorph.seen
-            hint = f"The layer's first input was {seen}." if seen else "That size was given to the constructor."
+            hint = (
+                f"The layer's first input was {seen}." if seen else "That size was given to the constructor."
+            )
             raise ShapeMismatchError.at(self.label, "input channels:", expected, received, hint)
 
     def _channels_per_group(self, channels: int) -> int:

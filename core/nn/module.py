@@ -81,9 +81,7 @@ class Module(Tree):
 
         return infer(self, inputs)
 
-    def initialize(
-        self: M, init: Any = None, *, seed: int | None = None, force: bool = False
-    ) -> M:
+    def initialize(self: M, init: Any = None, *, seed: int | None = None, force: bool = False) -> M:
         """Ask for initial values; parameters whose layer's sizes are known get them at once.
 
         Args:
@@ -125,7 +123,7 @@ class Module(Tree):
         device: Any = None,
         dtype: str | None = None,
         data_format: str | None = None,
-        compile: bool | None | str = "unchanged",
+        compile: bool | str | None = "unchanged",
     ) -> M:
         """Lower the net, in place, to a framework's own modules; values are carried along.
 
@@ -285,8 +283,11 @@ class Module(Tree):
         if binding is not None and binding.root is self:
             options = binding.options
             twin.to(
-                binding.adapter.name, device=options.device, dtype=options.dtype,
-                data_format=options.data_format, compile=options.compile,
+                binding.adapter.name,
+                device=options.device,
+                dtype=options.dtype,
+                data_format=options.data_format,
+                compile=options.compile,
             )
         return twin
 

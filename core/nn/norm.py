@@ -66,7 +66,10 @@ class BatchNorm(Layer):
         others = [size for i, size in enumerate(x.shape) if i != axis]
         if self.training and all(isinstance(size, int) for size in others) and math.prod(others) == 1:
             raise ShapeMismatchError.at(
-                self.label, "in training, values per channel", "more than 1", 1,
+                self.label,
+                "in training, values per channel",
+                "more than 1",
+                1,
                 "A variance needs two. Use a larger batch, or net.eval().",
             )
         return x

@@ -67,7 +67,10 @@ def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: 
     room = size + (2 * padding - extent)
     if isinstance(room, int) and room < 0:
         raise ShapeMismatchError.at(
-            layer.label, "a padded input of at least the window's", extent, f"{size} + 2 * {padding}",
+            layer.label,
+            "a padded input of at least the window's",
+            extent,
+            f"{size} + 2 * {padding}",
             "Make the window smaller or the input larger.",
         )
     positions: Size = room // stride + 1

@@ -23,7 +23,15 @@ class Internals:
     """What a description knows about itself besides the user's attributes."""
 
     __slots__ = (
-        "binding", "entropy", "name", "options", "parent", "requests", "run", "runs", "seen",
+        "binding",
+        "entropy",
+        "name",
+        "options",
+        "parent",
+        "requests",
+        "run",
+        "runs",
+        "seen",
         "training",
     )
 
@@ -257,10 +265,7 @@ def is_module(value: object) -> TypeGuard[Module]:
     return isinstance(value, Tree)
 
 
-_NO_SUPER = (
-    "{0} was used before its base class was ready.\n"
-    "  Call super().__init__() first in {0}.__init__."
-)
+_NO_SUPER = "{0} was used before its base class was ready.\n  Call super().__init__() first in {0}.__init__."
 
 
 def _as_container(owner: Tree, name: str, value: Any) -> Any:
@@ -272,7 +277,10 @@ def _as_container(owner: Tree, name: str, value: Any) -> Any:
         return value
     if not all(_holds_module(item) for item in items):
         raise InvalidArgumentError.of(
-            type(owner).__name__, name, "all modules or none", value,
+            type(owner).__name__,
+            name,
+            "all modules or none",
+            value,
             "A container of modules and other things has no names for its parameters. Split it.",
         )
     if isinstance(value, dict):
@@ -288,7 +296,7 @@ def _as_module(owner: Tree, name: str, item: Any) -> Module:
 def _holds_module(item: Any) -> bool:
     if isinstance(item, (list, tuple)):
         return any(_holds_module(each) for each in item)
-    return is_module(item) or isinstance(item, dict) and any(map(_holds_module, item.values()))
+    return is_module(item) or (isinstance(item, dict) and any(map(_holds_module, item.values())))
 
 
 def _release(old: Any, holder: Tree) -> None:

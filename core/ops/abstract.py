@@ -130,14 +130,18 @@ class AbstractOps(Ops):
         spec = as_spec(x)
         at = normal_axis(spec, axis)
         if spec.shape[at] != 1:
-            raise ForwardError(f"cannot squeeze axis {axis} of {format_shape(spec.shape)}: its size is not 1.")
+            raise ForwardError(
+                f"cannot squeeze axis {axis} of {format_shape(spec.shape)}: its size is not 1."
+            )
         return spec.with_shape((*spec.shape[:at], *spec.shape[at + 1 :]))
 
     def permute_dims(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
         spec = as_spec(x)
         order = [normal_axis(spec, axis) for axis in axes]
         if sorted(order) != list(range(spec.ndim)):
-            raise ForwardError(f"permute_dims needs each axis of {format_shape(spec.shape)} once, got {axes}.")
+            raise ForwardError(
+                f"permute_dims needs each axis of {format_shape(spec.shape)} once, got {axes}."
+            )
         return spec.with_shape(spec.shape[axis] for axis in order)
 
     def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
@@ -165,13 +169,17 @@ class AbstractOps(Ops):
         spec = as_spec(x)
         at = normal_axis(spec, axis)
         if isinstance(spec.shape[at], int) and math.fsum(sizes) != spec.shape[at]:
-            raise ForwardError(f"split sizes {sizes} do not add up to axis {axis} of {format_shape(spec.shape)}.")
+            raise ForwardError(
+                f"split sizes {sizes} do not add up to axis {axis} of {format_shape(spec.shape)}."
+            )
         return [spec.with_shape((*spec.shape[:at], size, *spec.shape[at + 1 :])) for size in sizes]
 
     def pad(self, x: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor:
         spec = as_spec(x)
         if len(widths) != spec.ndim:
-            raise ForwardError(f"pad needs a (before, after) pair for each axis of {format_shape(spec.shape)}.")
+            raise ForwardError(
+                f"pad needs a (before, after) pair for each axis of {format_shape(spec.shape)}."
+            )
         return spec.with_shape(size + before + after for size, (before, after) in zip(spec.shape, widths))
 
 

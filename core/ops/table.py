@@ -10,8 +10,9 @@ Tensor = Any
 
 
 class Ops(ABC):
-    """One backend's functions. Arguments arrive normalised: axes as given, shapes as tuples. What serves as an
-    activation by name can be called with the tensor alone.
+    """One backend's functions. Axes arrive as given, shapes and sizes as tuples.
+
+    What serves as an activation by name can be called with the tensor alone.
 
     `isomorph.ops` documents what each one means; the type checker finds a missing one.
     """
