@@ -346,7 +346,7 @@ class TransposedView:
         self.variable.assign(tf.transpose(value, _inverse(self.axes)))
 
 
-class ParameterLaw(keras.initializers.Initializer):
+class ParameterLaw(keras.initializers.Initializer):  # type: ignore[misc]
     """Gives a Keras variable the values of the parameter it is bound to."""
 
     def __init__(self, binding: Binding, module: nn.Module, name: str, axes: Axes = None) -> None:
@@ -440,7 +440,7 @@ def _sufficient_shape(module: Any, options: Options) -> tuple[int | None, ...]:
     if isinstance(module, nn.Embedding):
         return (None, None)
     if isinstance(module, (nn.Conv1d, nn.Conv2d)):
-        channels = module.weight.shape[1] * module.groups
+        channels = module.weight.shape.known()[1] * module.groups
         space = (None,) * module.spatial
         is_last = options.data_format == "channels_last"
         return (None, *space, channels) if is_last else (None, channels, *space)
@@ -456,7 +456,7 @@ def _let_fit_train(model: Any) -> None:
 # Nets with a forward of their own.
 
 
-class Composite(Deferred, keras.Model):
+class Composite(Deferred, keras.Model):  # type: ignore[misc]
     """A model whose `call` is the user's forward; its layers build themselves or are built for it."""
 
     def __init__(self, binding: Binding, module: nn.Module) -> None:
@@ -464,7 +464,7 @@ class Composite(Deferred, keras.Model):
         # Keras would refuse a flag or None in a forward's positional arguments.
         self._allow_non_tensor_positional_args = True
         _let_fit_train(self)
-        vars(self).update(_isomorph_source=(binding, module), _isomorph_own={})
+        self.__dict__.update(_isomorph_source=(binding, module), _isomorph_own={})
 
     @property
     def training(self) -> bool:
@@ -479,7 +479,7 @@ class Composite(Deferred, keras.Model):
         """Take over an attribute of the description; Keras tracks those that hold layers."""
         shared = isinstance(inspect.getattr_static(type(self), name, None), _Shared)
         if not is_native:
-            (vars(self)["_isomorph_own"] if shared else vars(self))[name] = value
+            (self.__dict__["_isomorph_own"] if shared else self.__dict__)[name] = value
         elif shared:
             setattr(self, f"{name}_", value)
             vars(self)["_isomorph_own"][name] = getattr(self, f"{name}_")
@@ -513,14 +513,15 @@ class _Build:
         def build(*shapes: Any, **named: Any) -> None:
             bound = self.signature.bind(*shapes, **named)
             bound.apply_defaults()
-            _build_from(*vars(native)["_isomorph_source"], list(bound.arguments.values()))
+            _build_from(native, list(bound.arguments.values()))
 
         build.__signature__ = self.signature  # type: ignore[attr-defined]
         return build
 
 
-def _build_from(binding: Binding, module: nn.Module, shapes: list[Any]) -> None:
+def _build_from(native: Any, shapes: list[Any]) -> None:
     """Infer and fill a deferred net that Keras calls or builds before its description was called."""
+    binding, module = native._isomorph_source
     waiting = [parameter for parameter in module.state().values() if not parameter.is_ready]
     if not waiting or module._isomorph.binding is not binding:
         return
@@ -605,7 +606,7 @@ def _announced(forward: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Sequential(keras.Sequential):
+class Sequential(keras.Sequential):  # type: ignore[misc]
     """A `keras.Sequential` of any input rank, whose layers may repeat; indexed as a list."""
 
     _isomorph_training = False
@@ -614,13 +615,13 @@ class Sequential(keras.Sequential):
         super().__init__(name=name)
         self.dtype_policy = dtype
         _let_fit_train(self)
-        vars(self)["_isomorph_source"] = source
+        self.__dict__["_isomorph_source"] = source
         for layer in layers:
             self._layers.append(layer)
 
     def build(self, input_shape: Any = None) -> None:
         # Keras would make a Functional model here: a RecursionError from 1000 layers on.
-        _build_from(*vars(self)["_isomorph_source"], [input_shape])
+        _build_from(self, [input_shape])
 
     def call(self, inputs: Any) -> Any:
         for layer in self._layers:
@@ -669,7 +670,7 @@ def _activation(value: Any) -> Any:
     return value if isinstance(value, str) and value != "leaky_relu" else activation_function(value)
 
 
-class Dense(Deferred, keras.layers.Dense):
+class Dense(Deferred, keras.layers.Dense):  # type: ignore[misc]
     """A `keras.layers.Dense` that takes vectors too."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -780,11 +781,11 @@ def _convolve_dilated(x: Any, kernel: Any, dilation: Any, groups: int) -> Any:
     return tf.concat([tf.nn.convolution(p, f, 1, "VALID", dilations=dilation) for p, f in parts], -1)
 
 
-class Conv1D(_Convolution, keras.layers.Conv1D):
+class Conv1D(_Convolution, keras.layers.Conv1D):  # type: ignore[misc]
     """A `keras.layers.Conv1D` with integer padding."""
 
 
-class Conv2D(_Convolution, keras.layers.Conv2D):
+class Conv2D(_Convolution, keras.layers.Conv2D):  # type: ignore[misc]
     """A `keras.layers.Conv2D` with integer padding."""
 
 
@@ -819,7 +820,7 @@ def conv2d(layer: nn.Conv2d, binding: Binding) -> Conv2D:
     return _convolution(Conv2D, _CONV2D, layer, binding)  # type: ignore[no-any-return]
 
 
-class MaxPooling2D(_Padded, keras.layers.MaxPooling2D):
+class MaxPooling2D(_Padded, keras.layers.MaxPooling2D):  # type: ignore[misc]
     """A `keras.layers.MaxPooling2D` with integer padding, of minus infinity."""
 
     def call(self, inputs: Any) -> Any:
@@ -829,7 +830,7 @@ class MaxPooling2D(_Padded, keras.layers.MaxPooling2D):
         )
 
 
-class AveragePooling2D(_Padded, keras.layers.AveragePooling2D):
+class AveragePooling2D(_Padded, keras.layers.AveragePooling2D):  # type: ignore[misc]
     """A `keras.layers.AveragePooling2D` with integer padding, counted or not."""
 
     counts_padding = True
@@ -879,7 +880,7 @@ def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     return keras.layers.GlobalAveragePooling2D(**options, **_common(layer, binding))
 
 
-class BatchNormalization(Deferred, keras.layers.BatchNormalization):
+class BatchNormalization(Deferred, keras.layers.BatchNormalization):  # type: ignore[misc]
     """A `keras.layers.BatchNormalization` of any rank, whose running variance is unbiased."""
 
     def build(self, input_shape: Any) -> None:
@@ -929,7 +930,7 @@ def batch_norm(layer: nn.BatchNorm, binding: Binding) -> BatchNormalization:
     )
 
 
-class LayerNormalization(Deferred, keras.layers.LayerNormalization):
+class LayerNormalization(Deferred, keras.layers.LayerNormalization):  # type: ignore[misc]
     """A `keras.layers.LayerNormalization`."""
 
 
@@ -946,7 +947,7 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> LayerNormalization:
     )
 
 
-class Embedding(Deferred, keras.layers.Embedding):
+class Embedding(Deferred, keras.layers.Embedding):  # type: ignore[misc]
     """A `keras.layers.Embedding` that refuses negative indices, which Keras would wrap."""
 
     def call(self, inputs: Any) -> Any:
@@ -962,7 +963,7 @@ def embedding(layer: nn.Embedding, binding: Binding) -> Embedding:
     return Embedding(*sizes, embeddings_initializer=law, **_common(layer, binding))
 
 
-class Dropout(Deferred, keras.layers.Dropout):
+class Dropout(Deferred, keras.layers.Dropout):  # type: ignore[misc]
     """A `keras.layers.Dropout` that follows the description's mode in bound calls."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -975,7 +976,7 @@ def dropout(layer: nn.Dropout, binding: Binding) -> Dropout:
     return Dropout(layer.p, **_common(layer, binding))
 
 
-class Flatten(keras.layers.Flatten):
+class Flatten(keras.layers.Flatten):  # type: ignore[misc]
     """A `keras.layers.Flatten` from an axis on, in the order channels, space in both formats."""
 
     def __init__(self, layer: nn.Flatten, **options: Any) -> None:
@@ -1118,7 +1119,7 @@ class TensorFlowOps(Ops):
     def relu(self, x: Tensor) -> Tensor:
         return tf.nn.relu(_tensor(x))
 
-    def leaky_relu(self, x: Tensor, negative_slope: float) -> Tensor:
+    def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
         return tf.nn.leaky_relu(_floating(x), negative_slope)
 
     def gelu(self, x: Tensor) -> Tensor:
@@ -1135,10 +1136,10 @@ class TensorFlowOps(Ops):
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         return tf.cast(x, dtype)
 
-    def softmax(self, x: Tensor, axis: int) -> Tensor:
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
         return tf.nn.softmax(_floating(x), axis)
 
-    def log_softmax(self, x: Tensor, axis: int) -> Tensor:
+    def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor:
         return tf.nn.log_softmax(_floating(x), axis)
 
     def sum(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:

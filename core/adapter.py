@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .parameter import Parameter
     from .trace import Call
 
-Layout = Union[str, tuple[str, tuple[int, ...]]]
+Layout = str | tuple[str, tuple[int, ...]]
 """A native name, and the order of axes that turns the canonical layout into the native one."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import SupportsIndex, Union
+from typing import SupportsIndex
 
 from .errors import InvalidArgumentError
 
@@ -110,7 +110,7 @@ class _Quotient:
         return f"({text})//{self.divisor}" if " " in text or "//" in text else f"{text}//{self.divisor}"
 
 
-Size = Union[int, Dim]
+Size = int | Dim
 
 
 def _terms(size: Size) -> dict[Monomial, int]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 from .. import ops
 from ..errors import InvalidArgumentError
 from ..init.laws import FanInUniform, Kaiming
 from ..parameter import Parameter
 
-Padding = Union[int, tuple[int, ...], str]
-Activation = Union[str, Callable[[Any], Any], None]
+Padding = int | tuple[int, ...] | str
+Activation = str | Callable[[Any], Any] | None
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh", "sigmoid", "softmax", "log_softmax", "leaky_relu")
 
 

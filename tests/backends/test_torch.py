@@ -11,7 +11,6 @@ import torch
 from isomorph import init, nn, ops
 from isomorph.conformance.functions import TABLE
 
-
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 
 
