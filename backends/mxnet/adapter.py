@@ -1,0 +1,141 @@
+"""The adapter: MXNet's side of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from isomorph import nn
+from isomorph.adapter import Adapter, Binding, Deviation, Options, Slot
+from isomorph.init.laws import Array
+from isomorph.ops.table import register
+from isomorph.tensor import TensorSpec
+from isomorph.trace import Call
+
+from .calls import Run
+from .composite import composite
+from .deferral import inferred, link, load
+from .framework import NDArray, Symbol, autograd, context_of, mx, np_mode
+from .ops import MXNetOps
+
+# Integer types that MXNet 1.9.1 lacks, and the least ones that hold their values.
+_WIDER = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
+
+
+class MXNetAdapter(Adapter):
+    """Lowers nets to Gluon blocks."""
+
+    name = "mxnet"
+    deviations = (
+        Deviation(
+            "An Embedding's index outside the table is no error.",
+            "MXNet clips indices, and a check would wait for the device on each call.",
+            "The first or the last row is returned.",
+        ),
+        Deviation(
+            "A BatchNorm in a net.native that its user hybridized and trains keeps a biased variance.",
+            "A Gluon graph can't update state in its forward; bound calls, compiled or not, don't deviate.",
+            "The new running variance is smaller by the factor (n - 1) / n, and set by backward.",
+        ),
+        Deviation(
+            "An empty batch is an MXNetError in net.native and in gradients.",
+            "MXNet's operators refuse it; bound calls answer it by the shape rules.",
+            "Batches of no examples only.",
+        ),
+    )
+
+    def __init__(self) -> None:
+        self.ops = MXNetOps(mx.ndarray)
+        register(Symbol, MXNetOps(mx.symbol))
+
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, (NDArray, Symbol))
+
+    def from_numpy(self, array: Array, options: Options) -> Any:
+        with np_mode():
+            name = array.dtype.name
+            return mx.np.array(array, dtype=_WIDER.get(name, name), ctx=context_of(options))
+
+    def to_numpy(self, tensor: Any) -> Array:
+        return tensor.asnumpy()  # type: ignore[no-any-return]
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        return TensorSpec(tensor.shape, np.dtype(tensor.dtype).name)
+
+    def accept(self, tensor: Any, options: Options) -> Any:
+        return tensor if isinstance(tensor, mx.np.ndarray) else tensor.as_np_ndarray()
+
+    def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
+        with np_mode():
+            return composite(module, attributes, binding)
+
+    def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
+        return inferred(binding, calls)
+
+    def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
+        link(binding)
+        context = context_of(binding.options)
+        with np_mode():
+            for module in modules:
+                for parameter in module.own_parameters().values():
+                    slot = binding.slots[id(parameter)][0]
+                    native = self.parameter(slot)
+                    if native._data is None or parameter._value is not None:
+                        load(native, slot.take(), context)
+                    shape = native.shape
+                # Gluon's norms hold a scale and shift even where they do not learn them.
+                for extra in binding.natives[id(module)]._reg_params.values():
+                    if extra._data is None:
+                        extra.shape = shape
+                        extra._finish_deferred_init()
+
+    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+        runs = binding.memory.setdefault("runs", {})
+        if id(module) not in runs:
+            runs[id(module)] = Run(binding, module)
+        return runs[id(module)]  # type: ignore[no-any-return]
+
+    def set_mode(self, binding: Binding) -> None:
+        link(binding)
+        binding.memory.pop("runs", None)
+        for _, module in binding.root.named_modules():
+            native = binding.natives.get(id(module))
+            if hasattr(type(native), "isomorph_training"):
+                vars(native)["isomorph_training"] = module.training
+
+    def is_ready(self, slot: Slot) -> bool:
+        return self.parameter(slot)._data is not None
+
+    def parameter(self, slot: Slot) -> Any:
+        return slot.owner._reg_params[slot.native_name]
+
+    def read(self, slot: Slot) -> Array:
+        values: Array = self.parameter(slot).list_data()[0].asnumpy()
+        return values.astype(slot.parameter.dtype, copy=False)
+
+    def write(self, slot: Slot, array: Array) -> None:
+        with np_mode():
+            native = self.parameter(slot)
+            native.set_data(mx.np.array(array, dtype=native.dtype, ctx=context_of(slot.binding.options)))
+
+    def gradient(self, slot: Slot) -> Array | None:
+        native = self.parameter(slot)
+        return None if native._grad is None else native.list_grad()[0].asnumpy()
+
+    def gradients(
+        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> dict[int, Array]:
+        run: Any = self.runner(binding, module)
+        slots = {key: binding.slots[key][0] for key in map(id, module.parameters().values())}
+        with np_mode():
+            for slot in slots.values():
+                for buffer in self.parameter(slot)._grad or ():
+                    buffer[()] = 0
+            with autograd.record(train_mode=run.training):
+                value = loss(run(*inputs))
+            value.backward(train_mode=run.training)
+            found = {key: self.gradient(slot) for key, slot in slots.items()}
+        # Its user has frozen a parameter whose grad_req is "null".
+        return {key: np.zeros(slots[key].native_shape()) if g is None else g for key, g in found.items()}

@@ -1,0 +1,483 @@
+"""What is peculiar to MXNet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import isomorph
+from isomorph import errors, init, nn, ops
+
+isomorph.backend("mxnet")  # MXNet 1.9.1 imports on today's NumPy with the adapter's help only
+
+import mxnet as mx  # noqa: E402
+from mxnet import autograd, gluon, npx  # noqa: E402
+
+from isomorph.backends.mxnet import framework  # noqa: E402
+
+X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
+IMAGES = np.random.default_rng(0).standard_normal((2, 3, 7, 5)).astype("float32")
+COMPILE = pytest.mark.parametrize("compile", [None, True, False])
+
+
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Dense(256, activation="relu")
+        self.out = nn.Dense(10)
+
+    def forward(self, x):
+        return self.out(self.hidden(x))
+
+
+class Net(nn.Module):
+    """Layers of several kinds, and a parameter of its own."""
+
+    def __init__(self, padding="same"):
+        super().__init__()
+        self.conv = nn.Conv2d(5, 3, stride=2, padding=padding, activation="relu")
+        self.norm = nn.BatchNorm()
+        self.flat = nn.Flatten()
+        self.gain = nn.Parameter((None,), init=init.Uniform())
+        self.out = nn.Dense(3)
+
+    def build(self, shape):
+        self.gain.shape = (3,)
+
+    def forward(self, x):
+        return self.out(self.flat(self.norm(self.conv(x)))) * self.gain
+
+
+@pytest.fixture
+def np_mode():
+    """What a user of `mx.np` arrays has set."""
+    npx.set_np()
+    yield
+    npx.reset_np()
+
+
+def close(actual, expected, tolerance=2e-5):
+    as_numpy = [y.asnumpy() if isinstance(y, mx.nd.NDArray) else np.asarray(y) for y in (actual, expected)]
+    np.testing.assert_allclose(*as_numpy, rtol=tolerance, atol=tolerance)
+
+
+def array(values):
+    return mx.np.array(values, dtype=values.dtype)
+
+
+# Native classes and Gluon's own deferral.
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "kind"),
+    [
+        (lambda: nn.Dense(3), X, gluon.nn.Dense),
+        (lambda: nn.Conv2d(3, 3, padding=1), IMAGES, gluon.nn.Conv2D),
+        (lambda: nn.Conv2d(3, 3, padding="same"), IMAGES, gluon.nn.Conv2D),
+        (lambda: nn.MaxPool2d(2), IMAGES, gluon.nn.MaxPool2D),
+        (lambda: nn.AvgPool2d(2), IMAGES, gluon.nn.AvgPool2D),
+        (lambda: nn.LayerNorm(bias=False), X, gluon.nn.LayerNorm),
+        (lambda: nn.Flatten(), IMAGES, gluon.nn.Flatten),
+        (lambda: nn.ReLU(), X, gluon.nn.Activation),
+    ],
+)
+def test_native_is_gluons_own_class(layer, x, kind):
+    net = layer().to("mxnet")
+    net(x)
+    assert type(net.native) is kind
+
+
+def test_native_is_deferred_by_gluon():
+    native = MLP().to("mxnet").native
+    assert isinstance(native, gluon.HybridBlock)
+    assert all(parameter._deferred_init for parameter in native.collect_params().values())
+    with pytest.raises(gluon.parameter.DeferredInitializationError):
+        native.hidden.weight.data()
+
+
+@pytest.mark.parametrize("user_initializes", [False, True])
+@pytest.mark.parametrize(
+    ("make", "x", "hybrid"),
+    [(MLP, X, False), (MLP, X, True), (Net, IMAGES, False), (lambda: Net(padding=1), IMAGES, True)],
+    ids=["mlp", "mlp-hybrid", "net", "net-hybrid"],
+)
+def test_native_called_first_gives_the_same(make, x, hybrid, user_initializes, np_mode):
+    expected = make().initialize(seed=4).to("mxnet").eval()(x)
+    net = make().initialize(seed=4).to("mxnet").eval()
+    if user_initializes:
+        net.native.initialize(mx.init.Xavier())
+    if hybrid:
+        net.native.hybridize()
+    close(net.native(array(x)), expected)
+    assert all(str(parameter.state) == "ready" for parameter in net.parameters().values())
+    close(net(x), expected)
+
+
+def test_channels_last_native_called_first_gives_the_same(np_mode):
+    x = np.moveaxis(IMAGES, 1, -1).copy()
+    expected = Net().initialize(seed=4).to("mxnet", data_format="channels_last").eval()(x)
+    net = Net().initialize(seed=4).to("mxnet", data_format="channels_last").eval()
+    close(net.native(array(x)), expected)
+
+
+def test_materializing_draws_no_random_numbers(np_mode):
+    def drawn():
+        return mx.np.random.uniform(size=3).asnumpy().tolist()
+
+    mx.random.seed(0)
+    expected = drawn()
+    mx.random.seed(0)
+    Net().to("mxnet").eval()(IMAGES)
+    assert drawn() == expected
+
+
+def test_two_nets_have_parameters_of_different_names():
+    first, second = MLP().to("mxnet").native, MLP().to("mxnet").native
+    assert not first.collect_params().keys() & second.collect_params().keys()
+    assert [name.endswith("out_bias") for name in first.collect_params(".*bias")] == [False, True]
+
+
+# Gluon's own tools.
+
+
+@COMPILE
+def test_trainer_updates_the_net(compile, np_mode):
+    net = MLP().initialize(seed=1).to("mxnet", compile=compile)
+    trainer = gluon.Trainer(net.native.collect_params(), "sgd", {"learning_rate": 0.1})
+    net(X)
+    before = net.out.bias.numpy().copy()
+    with autograd.record():
+        loss = ops.sum(net(X))
+    loss.backward()
+    trainer.step(1)
+    np.testing.assert_array_equal(net.out.bias.grad, np.full(10, 2, "float32"))
+    close(net.out.bias.numpy(), before - 0.2)
+
+
+def test_parameters_saved_by_gluon_load_into_a_deferred_net(tmp_path, np_mode):
+    trained, fresh = MLP().to("mxnet"), MLP().to("mxnet")
+    expected = trained(X)
+    trained.native.save_parameters(str(tmp_path / "net.params"))
+    saved = npx.load(str(tmp_path / "net.params"))
+    assert sorted(saved) == ["hidden.bias", "hidden.weight", "out.bias", "out.weight"]
+    fresh.native.load_parameters(str(tmp_path / "net.params"))
+    assert fresh.hidden.weight.shape == (256, 20)
+    close(fresh(X), expected)
+
+
+def test_hybridized_native_is_exported(tmp_path, np_mode):
+    net = MLP().to("mxnet")
+    expected = net(X)
+    net.native.hybridize(static_alloc=True)
+    close(net.native(array(X)), expected)
+    net.native.export(str(tmp_path / "net"))
+    block = gluon.SymbolBlock.imports(
+        str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params")
+    )
+    close(block(array(X)), expected)
+
+
+def test_hooks_and_values_set_natively_are_seen(np_mode):
+    net = MLP().to("mxnet", compile=False)
+    net(X)
+    seen = []
+    handle = net.native.out.register_forward_hook(lambda block, inputs, output: seen.append(output.shape))
+    before = net(X)
+    handle.detach()
+    net.native.out.bias.set_data(net.native.out.bias.data() + 1)
+    close(net(X), before + 1)
+    close(net.to(compile=True)(X), before + 1)
+    assert seen == [(2, 10)]
+
+
+def test_a_parameter_frozen_natively_has_no_gradient():
+    net = MLP().to("mxnet")
+    net(X)
+    net.native.hidden.weight.grad_req = "null"
+    found = net.gradients(ops.sum, X)
+    assert not found["hidden.weight"].any()
+    assert found["out.weight"].any()
+
+
+# Modes of the process.
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@COMPILE
+def test_np_mode_and_autograd_are_left_as_they_were(legacy, compile):
+    (npx.reset_np if legacy else npx.set_np)()
+    try:
+        before = mx.util.is_np_array(), mx.util.is_np_shape()
+        with autograd.record(train_mode=False):
+            net = Net().to("mxnet", compile=compile)
+            net(IMAGES)
+            assert (autograd.is_recording(), autograd.is_training()) == (True, False)
+        net.gradients(ops.sum, IMAGES)
+        with pytest.raises(errors.ShapeMismatchError):
+            net(IMAGES[:, :2])
+        assert (mx.util.is_np_array(), mx.util.is_np_shape()) == before == (not legacy, not legacy)
+    finally:
+        npx.reset_np()
+
+
+@COMPILE
+def test_legacy_arrays_are_accepted(compile):
+    net = MLP().to("mxnet", compile=compile)
+    output = net(mx.nd.array(X))
+    assert isinstance(output, mx.np.ndarray)
+    close(output, net(X))
+
+
+def test_a_net_takes_mxnet_from_a_legacy_array():
+    net = MLP()
+    net(mx.nd.array(X))
+    assert net.backend == "mxnet"
+
+
+def test_import_leaves_numpy_and_logging_as_they_were():
+    program = """
+import logging, numpy
+before = dict(vars(numpy))
+import isomorph
+net = isomorph.nn.Dense(3).to("mxnet")
+net(numpy.ones((2, 5), "float32"))
+new = {name for name in vars(numpy).keys() - before.keys() if type(vars(numpy)[name]).__name__ != "module"}
+assert not new and all(vars(numpy)[name] is value for name, value in before.items()), new
+assert not logging.getLogger().handlers
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# Bound calls.
+
+
+class Late(nn.Layer):
+    """A layer whose native block fails only when it is computed."""
+
+    def infer_shapes(self, x):
+        return x
+
+
+@COMPILE
+def test_asynchronous_failure_is_raised_by_its_own_call(compile, monkeypatch):
+    def lowering(layer, binding):
+        with framework.np_mode():
+            block = gluon.nn.Conv2D(2, 1, layout="NHWC", in_channels=5)  # not on the CPU, in 1.9.1
+            block.initialize()
+            return block
+
+    monkeypatch.setitem(isomorph.backend("mxnet").table, Late, (lowering, {}))
+    net = nn.Sequential(Late()).to("mxnet", compile=compile)
+    with pytest.raises(errors.IsomorphError, match="MXNetError"):
+        net(IMAGES)
+    mx.nd.waitall()
+    MLP().to("mxnet")(X)
+
+
+class Counted(nn.Module):
+    def __init__(self, function=ops.tanh):
+        super().__init__()
+        self.out = nn.Dense(3)
+        self.function = function
+        self.traced = []
+
+    def forward(self, x):
+        if type(x).__module__.startswith("mxnet.symbol"):
+            self.traced.append(1)
+        return self.function(self.out(x))
+
+
+@pytest.mark.parametrize(("compile", "traces"), [(None, 1), (True, 1), (False, 0)])
+def test_one_trace_serves_every_batch_size(compile, traces):
+    net = Counted().to("mxnet", compile=compile)
+    for batch in (2, 3, 5):
+        assert net(np.ones((batch, 4), "float32")).shape == (batch, 3)
+    assert len(net.native.traced) == traces
+
+
+def test_forward_without_symbols_runs_eagerly_or_says_so():
+    def function(y):
+        return y * y.shape[0]
+
+    net = Counted(function).to("mxnet")
+    y = net(X)
+    close(y, 2 * (X @ net.out.weight.numpy().T + net.out.bias.numpy()))
+    with pytest.raises(errors.LayerNotSupportedError, match="compile=None or False"):
+        net.to(compile=True)(X)
+
+
+@COMPILE
+def test_nested_outputs_and_keywords(compile):
+    class Nested(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Dense(3)
+
+        def forward(self, x, scale=None, *, shift):
+            y = self.out(x) + shift
+            return {"y": y, "more": [y * 2, (y if scale is None else y * scale,)]}
+
+    net = Nested().initialize(seed=2)
+    expected = net(X, shift=X[:, :3])
+    found = net.to("mxnet", compile=compile)(X, shift=X[:, :3])
+    close(found["y"], expected["y"])
+    close(found["more"][1][0], expected["more"][1][0])
+    close(net(X, X[:, 3:6], shift=X[:, :3])["more"][1][0], expected["y"] * X[:, 3:6], 1e-4)
+
+
+@COMPILE
+@pytest.mark.parametrize("size", [(7, 5), (8, 5)])
+def test_same_padding_follows_the_size(compile, size):
+    x = np.random.default_rng(1).standard_normal((2, 3, *size)).astype("float32")
+    net = nn.Conv2d(4, 3, stride=2, padding="same").initialize(seed=1)
+    expected = net(x)
+    net.to("mxnet", compile=compile)(IMAGES)
+    close(net(x), expected)
+
+
+def test_same_padding_under_hybridize_says_what_to_do(np_mode):
+    net = Net().to("mxnet").eval()
+    net(IMAGES)
+    net.native.hybridize()
+    with pytest.raises(errors.ForwardError, match="compile=True"):
+        net.native(array(IMAGES))
+
+
+@COMPILE
+def test_modes_are_each_modules_own(compile):
+    net = nn.Sequential(nn.BatchNorm(), nn.Dropout(0.5), nn.BatchNorm()).to("mxnet", compile=compile)
+    net[1].eval()
+    net[2].eval()
+    outputs = [net(X) for _ in range(2)]
+    close(*outputs)
+    assert net[0].running_mean.numpy().any()
+    assert not net[2].running_mean.numpy().any()
+    net[1].train()
+    assert (net(X).asnumpy() == 0).any()
+
+
+@pytest.mark.parametrize("name", ["params", "name", "prefix", "hybridize", "_children", "gain"])
+@COMPILE
+def test_names_that_gluon_uses_are_the_users_in_forward(name, compile):
+    class Collides(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Dense(3)
+            setattr(self, name, nn.Dense(4))
+            self.weight = nn.Parameter((3,), init=init.Normal())
+
+        def forward(self, x):
+            return self.fc(getattr(self, name)(x)) * self.weight
+
+    net = Collides().initialize(seed=1)
+    expected = net(X)
+    close(net.to("mxnet", compile=compile)(X), expected)
+    assert len(net.native.collect_params().keys()) == 5
+
+
+def test_methods_that_gluon_has_too_are_the_users_in_forward():
+    class Collides(MLP):
+        scope = 3
+
+        def cast(self, x):
+            return x * self.scope
+
+        def forward(self, x):
+            return self.cast(super().forward(x))
+
+    net = Collides().initialize(seed=1)
+    expected = net(X)
+    close(net.to("mxnet")(X), expected)
+
+
+def test_description_is_hidden_from_the_native():
+    native = MLP().to("mxnet").native
+    assert native.initialize.__func__ is gluon.Block.initialize
+    assert not hasattr(native, "infer")
+
+
+# Types and devices.
+
+
+def test_float64_keeps_its_precision():
+    net = nn.Sequential(
+        nn.Dense(8, activation="gelu"), nn.LeakyReLU(), nn.LayerNorm(affine=False)
+    ).initialize(seed=1)
+    net.to("numpy", dtype="float64")
+    expected = net(X.astype("float64"))
+    output = net.to("mxnet")(X.astype("float64"))
+    assert output.dtype == np.float64
+    close(output, expected, 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_type_without_products_is_refused(dtype):
+    with pytest.raises(errors.LayerNotSupportedError, match=f"{dtype} on cpu"):
+        MLP().to("mxnet", dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"])
+@COMPILE
+def test_every_integer_type_is_an_index(dtype, compile):
+    net = nn.Embedding(11, 3).initialize(seed=1)
+    ids = np.array([[0, 10], [3, 1]], dtype)
+    expected = net(ids)
+    close(net.to("mxnet", compile=compile)(ids), expected)
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu(99)", "cpu:x"])
+def test_unknown_device(device):
+    with pytest.raises(errors.InvalidArgumentError, match="device"):
+        MLP().to("mxnet", device=device)
+
+
+def test_a_type_that_mxnet_lacks_is_named():
+    with pytest.raises(errors.IsomorphError, match="float32"):
+        ops.astype(array(X), "int16")
+
+
+# Declared deviations: each is there, and no greater than declared.
+
+
+def test_deviation_index_outside_the_table():
+    net = nn.Embedding(11, 3).to("mxnet")
+    output = net(np.array([-1, 11]))
+    np.testing.assert_array_equal(output.asnumpy(), net.weight.numpy()[[0, 10]])
+
+
+def test_deviation_running_variance_of_a_hybridized_native(np_mode):
+    def variance(train):
+        net = nn.BatchNorm().to("mxnet").eval()
+        net(X)
+        train(net)
+        return net.running_var.numpy()
+
+    def bound(net):
+        net.train()(X)
+
+    def hybridized(net):
+        net.native.hybridize()
+        with autograd.record():
+            y = net.native(array(X))
+        np.testing.assert_array_equal(net.running_var.numpy(), 1)
+        y.backward()
+        mx.nd.waitall()
+
+    close((variance(hybridized) - 0.9) * 2, variance(bound) - 0.9, 1e-6)
+
+
+@COMPILE
+def test_deviation_empty_batch(compile, np_mode):
+    net = MLP().to("mxnet", compile=compile)
+    assert net(X[:0]).shape == (0, 10)
+    net(X)
+    assert net(X[:0]).shape == (0, 10)
+    with pytest.raises(mx.MXNetError):
+        net.native(array(X[:0])).wait_to_read()
+    with pytest.raises(mx.MXNetError):
+        net.gradients(ops.sum, X[:0])
+    close(net(X), net.native(array(X)))
