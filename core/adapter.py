@@ -65,6 +65,12 @@ class Binding:
     memory: dict[str, Any] = field(default_factory=dict)
     """The adapter's own: variables, compiled calls, generators."""
 
+    def forget_runs(self) -> None:
+        """Drop compiled calls: the modes, a plain attribute or the compile option changed."""
+        for _, module in self.root.named_modules():
+            module._isomorph.forget_runs()
+        self.adapter.set_mode(self)
+
     def native(self, module: Module) -> Any:
         """Return a module's native object, lowering it if it was not yet."""
         from .lowering import lower
@@ -230,7 +236,15 @@ class Adapter(ABC):
         """
 
     def set_mode(self, binding: Binding) -> None:  # noqa: B027 - most frameworks take it per call
-        """Tell the native modules about each module's `training`."""
+        """Tell the native modules about each module's `training`, and drop compiled calls."""
+
+    def set_attribute(self, native: Any, name: str, value: Any) -> bool:
+        """Set a plain attribute of a composite; return False if it has to be lowered anew."""
+        try:
+            setattr(native, name, value)
+        except (AttributeError, TypeError):
+            return False
+        return True
 
     def variables(self, binding: Binding) -> Any:
         """Return the framework's state tree, where it keeps state apart from modules."""

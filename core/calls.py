@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,13 @@ from .init.streams import cast
 from .initialize import draw_values, request, store
 from .lowering import bind, bound
 from .nn.module import Module
+from .nn.norm import BatchNorm
 from .parameter import Parameter
 from .tensor import FLOATS, TensorSpec
 from .trace import Trace, shapes_kept, tracing_shapes
+
+# Threads that meet a net before it is ready take turns in making it so.
+_LOCK = threading.RLock()
 
 
 def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -32,26 +38,57 @@ def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
 
     A later call with inputs of the same types and feature sizes runs natively at once.
     """
-    _choose_backend(module, [*inputs, *named.values()])
-    binding = bound(module)
-    values = [prepare(module, binding, value) for value in inputs]
-    keywords = {name: prepare(module, binding, value) for name, value in named.items()}
-    waiting = [(p, p._shape, p._value) for p in module.state().values() if not _is_stored(p)]
-    make_ready(module, binding, values, keywords)
-    try:
+    with _LOCK, _all_or_nothing(module) as is_first:
+        _choose_backend(module, [*inputs, *named.values()])
+        binding = bound(module)
+        values = [prepare(module, binding, value) for value in inputs]
+        keywords = {name: prepare(module, binding, value) for name, value in named.items()}
+        make_ready(module, binding, values, keywords)
         run = module._isomorph.run
         if run is None:
             run = module._isomorph.run = binding.adapter.runner(binding, module)
-        output = run(*values, **keywords)
-    except Exception as cause:
-        if waiting:
-            _take_back(binding, waiting)
-        if isinstance(cause, IsomorphError):
-            raise
-        raise module._native_failure(inputs, cause) from cause
+        output = _run(module, run, values, keywords) if is_first else None
+    if not is_first:
+        output = _run(module, run, values, keywords)
     if len(inputs) == 1 and not named and len(getattr(inputs[0], "shape", ())) > 1:
         _remember(module, binding, inputs[0], values[0], run)
     return output
+
+
+def _run(module: Module, run: Callable[..., Any], values: list[Any], keywords: dict[str, Any]) -> Any:
+    try:
+        return run(*values, **keywords)
+    except IsomorphError:
+        raise
+    except Exception as cause:
+        raise module._native_failure(tuple(values), cause) from cause
+
+
+@contextmanager
+def _all_or_nothing(module: Module) -> Iterator[bool]:
+    """On any exception inside, give the net the shapes, values and backend it had before.
+
+    Yields whether something waits for its first values.
+    """
+    root = module.root
+    state = list(root.state().values())
+    bound_before = root._isomorph.binding is not None
+    before = [(p, p._shape, p._value, p._slot) for p in state if not _is_stored(p)]
+    try:
+        yield bool(before)
+    except BaseException:
+        binding = root._isomorph.binding
+        fresh = any(_is_stored(parameter) for parameter, *_ in before)
+        for parameter, shape, value, slot in before:
+            parameter._shape, parameter._value = shape, value
+            parameter._slot = None if fresh or not bound_before else slot
+        if binding is not None and not bound_before:
+            for _, each in root.named_modules():
+                each._isomorph.binding = None
+                each._isomorph.forget_runs()
+        elif binding is not None and fresh:
+            bind(binding.root, binding.adapter, binding.options)
+        raise
 
 
 def _is_stored(parameter: Parameter) -> bool:
@@ -59,19 +96,17 @@ def _is_stored(parameter: Parameter) -> bool:
     return slot is not None and slot.binding.adapter.is_ready(slot)
 
 
-def _take_back(binding: Binding, waiting: list[tuple[Parameter, Any, Any]]) -> None:
-    """Undo the shapes and values that a failed first call gave; the net is lowered anew."""
-    for parameter, shape, value in waiting:
-        parameter._slot, parameter._shape, parameter._value = None, shape, value
-    bind(binding.root, binding.adapter, binding.options)
-
-
 def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: Callable[..., Any]) -> None:
     """Let later calls with such an input skip all of this. One rank or less is checked always."""
     key = (type(given), given.shape[1:], given.dtype)
-    if given is prepared:
-        direct = run
-    else:
+    normalizes = any(isinstance(each, BatchNorm) and each.training for _, each in module.named_modules())
+    direct = run
+    if normalizes:  # a batch of one has no variance: its shape is checked each time
+
+        def direct(x: Any) -> Any:
+            return run(prepare(module, binding, x)) if x.shape[0] > 1 else call(module, (x,), {})
+
+    elif given is not prepared:
 
         def direct(x: Any) -> Any:
             return run(prepare(module, binding, x))
@@ -111,9 +146,16 @@ def prepare(module: Module, binding: Binding, value: Any) -> Any:
     if hasattr(value, "shape"):
         owner = registry.owner_of(value)
         raise MixedBackendsError.at(module.label, adapter.name, owner.name if owner else type(value).__name__)
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (int, float, list, tuple)):
+    if isinstance(value, (list, tuple, dict)) and any(
+        isinstance(each, (list, tuple)) or hasattr(each, "shape") or isinstance(each, float)
+        for each in (value.values() if isinstance(value, dict) else value)
+    ):
         raise InvalidArgumentError.of(
-            module.label, "each input", "an array or tensor", value, "Use numpy.asarray(...) on it."
+            module.label,
+            "each input",
+            "an array or tensor",
+            value,
+            "Use numpy.asarray(...); pass a container's tensors singly.",
         )
     return value
 
@@ -176,7 +218,7 @@ def _require_sizes(waiting: list[Parameter]) -> None:
     if unknown:
         first = unknown[0]
         raise StructureError(
-            f"{first.name} still has the shape {first.shape} after a call on data: "
+            f"{first.name} still has the shape {first.shape} after its inputs were seen: "
             f"forward never reached its layer, or its module has no build that sets it.\n"
             "  Use it in forward, give its size, or take it out of the net.",
             path=first.name,
@@ -188,10 +230,12 @@ def apply_init(module: Module, inputs: Any, init: Any, seed: int | None) -> None
     given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     if isinstance(inputs, (tuple, list)) and all(isinstance(size, (int, type(None))) for size in inputs):
         given = (tuple(inputs),)
-    _choose_backend(module, list(given))
-    infer(module, tuple(_as_spec(module, value) for value in given))
-    draw = [p for p in module.state().values() if not p.is_ready]
-    request(module, init, seed, force=init is not None or (seed is not None and not draw))
+    with _LOCK, _all_or_nothing(module):
+        _choose_backend(module, list(given))
+        infer(module, tuple(_as_spec(module, value) for value in given), {})
+        waiting = [p for p in module.state().values() if not p.is_ready]
+        _require_sizes(waiting)
+        request(module, init, seed, force=init is not None or (seed is not None and not waiting))
 
 
 def _as_spec(module: Module, value: Any) -> Any:
@@ -206,11 +250,12 @@ def _as_spec(module: Module, value: Any) -> Any:
 
 def gradients(module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]) -> dict[str, Any]:
     """Return gradients by canonical path; see `Module.gradients`."""
-    _choose_backend(module, list(inputs))
-    binding = bound(module)
-    values = [prepare(module, binding, value) for value in inputs]
-    make_ready(module, binding, values, {})
-    found = binding.adapter.gradients(binding, module, loss, tuple(values))
+    with _LOCK, _all_or_nothing(module):
+        _choose_backend(module, list(inputs))
+        binding = bound(module)
+        values = [prepare(module, binding, value) for value in inputs]
+        make_ready(module, binding, values, {})
+        found = binding.adapter.gradients(binding, module, loss, tuple(values))
     binding.memory.setdefault("gradients", {}).update(found)
     result = {}
     for path, parameter in module.parameters().items():

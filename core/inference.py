@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .errors import (
     InvalidArgumentError,
     ShapeMismatchError,
@@ -13,13 +15,17 @@ from .tensor import TensorSpec, input_specs
 from .trace import Trace, shapes_kept, shapes_of, tracing_shapes
 
 
-def infer(module: Module, inputs: tuple[Any, ...]) -> Any:
+def infer(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Infer every size from input specs; see `Module.infer`."""
-    if not inputs:
+    if not inputs and not named:
         raise InvalidArgumentError.of("infer", "inputs", "the shape of each input", ())
-    specs = input_specs(one_shape(inputs))
+    specs = input_specs(one_shape(inputs) if inputs else ())
+    keywords = {
+        name: input_specs([value])[0] if isinstance(value, (tuple, TensorSpec, np.ndarray)) else value
+        for name, value in named.items()
+    }
     with shapes_kept(module), tracing_shapes(module) as trace:
-        output = run_trace(module, tuple(specs), {})
+        output = run_trace(module, tuple(specs), keywords)
     remember_inputs(trace)
     return output
 

@@ -57,8 +57,17 @@ def to(
     adapter = registry.backend(backend) if backend is not None else old.adapter  # type: ignore[union-attr]
     if old is not None and old.adapter is not adapter and device is None:
         options = options.updated(device=None)
-    if old is None or old.stale or old.adapter is not adapter or old.options != options:
+    kept = old is not None and old.adapter is adapter and not old.stale
+    if old is not None and kept and old.options.updated(compile=options.compile) == options:
+        _recompile(old, options)
+    else:
         bind(module, adapter, options)
+
+
+def _recompile(binding: Binding, options: Options) -> None:
+    """Change only how calls are compiled: the native modules stay."""
+    binding.options = binding.root._isomorph.options = options
+    binding.forget_runs()
 
 
 def bind(root: Module, adapter: Adapter, options: Options) -> Binding:

@@ -117,8 +117,11 @@ class Parameter(Operators):
     @property
     def dtype(self) -> str:
         """The data type's name."""
-        owner = self.owner
-        return self._dtype or (owner.root.dtype if owner is not None else "float32")
+        if self._dtype is not None:
+            return self._dtype
+        if self._slot is not None:
+            return self._slot.binding.options.dtype
+        return self.owner.root.dtype if self.owner is not None else "float32"
 
     @property
     def state(self) -> State:
@@ -337,7 +340,7 @@ def default_law(parameter: Parameter) -> Any:
     """Return the law of a parameter that nobody named one for."""
     from .init.laws import Kaiming, Normal
 
-    if parameter.role == "bias":
+    if parameter.role == "bias" or not parameter.trainable:
         return Zeros()
     if parameter.role == "scale":
         return Ones()

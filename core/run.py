@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .errors import BackendNotInstalledError, IsomorphError
+from .errors import BackendNotInstalledError
 from .nn.module import Module
 from .target import Target
 
@@ -40,7 +41,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
         facts = asdict(self)
-        return {name: value for name, value in facts.items() if name not in ("before", "after", "output")}
+        kept = {name: value for name, value in facts.items() if name not in ("before", "after", "output")}
+        return {name: _plain(value) for name, value in kept.items()}
 
 
 def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_format: str) -> Result:
@@ -55,7 +57,8 @@ def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_f
         times = [_timed(lambda: adapter_output(adapter, net(*inputs)))[0] for _ in range(LATER_CALLS)]
     except BackendNotInstalledError as error:
         return Result(backend, "not installed", str(error))
-    except IsomorphError as error:
+    except Exception as error:
+        # Whatever the user's own code raises is this backend's result; the others go on.
         return Result(backend, "failed", f"{type(error).__name__}: {error}")
     result.later_call = statistics.median(times)
     result.after = repr(net.parameters())
@@ -93,7 +96,7 @@ def digest(net: Module) -> str:
 
 def first_predictions(output: Any, count: int = 10) -> list[Any]:
     """Return the first rows' greatest column for scores, else the first numbers."""
-    first = leaves(output)[0]
+    first = next(iter(leaves(output)), np.empty(0))
     if first.ndim == 2 and first.shape[1] > 1 and first.dtype.kind == "f":
         return [int(row) for row in first[:count].argmax(1)]
     return [float(value) for value in first.reshape(-1)[:count]]
@@ -125,6 +128,13 @@ def leaves(output: Any) -> list[Any]:
     if isinstance(output, list):
         return [leaf for value in output for leaf in leaves(value)]
     return [output]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: None for what is not a finite number."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:

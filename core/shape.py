@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
-from typing import SupportsIndex
+from typing import NoReturn, SupportsIndex
 
-from .errors import InvalidArgumentError
+from .errors import ForwardError, InvalidArgumentError
 
 Monomial = tuple[object, ...]
 
@@ -55,7 +56,7 @@ class Dim:
 
     def __floordiv__(self, other: Size) -> Size:
         if not isinstance(other, int):
-            return 1 if self == other else _collect([((_Quotient(self, other),), 1)])
+            return self._divided(other)
         whole = {key: f // other for key, f in self._terms.items() if f % other == 0}
         rest = {key: f for key, f in self._terms.items() if f % other}
         if () in rest:
@@ -68,6 +69,23 @@ class Dim:
             if isinstance(nested.divisor, int):
                 return _collect(whole.items()) + nested.dividend // (nested.divisor * other)
         return _collect([*whole.items(), ((_Quotient(Dim(rest), other),), 1)])
+
+    def _divided(self, other: Dim) -> Size:
+        """Divide by a formula: exactly where one product divides every term."""
+        if len(other._terms) == 1:
+            ((names, divisor),) = other._terms.items()
+            reduced = {key: _without(key, names) for key in self._terms}
+            if all(key is not None for key in reduced.values()):
+                return _collect((reduced[key] or (), f) for key, f in self._terms.items()) // divisor
+        return 1 if self == other else _collect([((_Quotient(self, other),), 1)])
+
+    def _open(self, *_: object) -> NoReturn:
+        raise ForwardError(
+            f"forward asked whether or how large {self} is, but that size was left open.\n"
+            "  Give it a number in infer, or write the choice with ops.where."
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = __index__ = __mod__ = __pow__ = __truediv__ = __bool__ = _open
 
     def __rfloordiv__(self, other: int) -> Size:
         return Dim.symbol(f"({other}//({self}))")
@@ -108,6 +126,16 @@ class _Quotient:
     def __str__(self) -> str:
         text = str(self.dividend)
         return f"({text})//{self.divisor}" if " " in text or "//" in text else f"{text}//{self.divisor}"
+
+
+def _without(key: Monomial, names: Monomial) -> Monomial | None:
+    """Return a product with some of its factors taken out, None if it lacks one."""
+    rest = list(key)
+    for name in names:
+        if name not in rest:
+            return None
+        rest.remove(name)
+    return tuple(rest)
 
 
 Size = int | Dim
@@ -169,7 +197,7 @@ def format_shape(shape: Iterable[object]) -> str:
 
 def parameter_shape(where: str, sizes: object) -> Shape:
     """Return a checked `Shape` from what a user wrote: an integer or a tuple of them and None."""
-    given = (sizes,) if sizes is None or isinstance(sizes, int) else sizes
+    given = (sizes,) if sizes is None or isinstance(sizes, SupportsIndex) else sizes
     if not isinstance(given, Iterable):
         raise InvalidArgumentError.of(where, "shape", "a tuple of positive integers or None", sizes)
     checked: list[int | None] = []
@@ -186,7 +214,7 @@ def parameter_shape(where: str, sizes: object) -> Shape:
 
 def unknown_to_none(shape: Iterable[Size | None]) -> Shape:
     """Return the shape with every formula replaced by None."""
-    return Shape(size if isinstance(size, int) else None for size in shape)
+    return Shape(None if size is None or isinstance(size, Dim) else operator.index(size) for size in shape)
 
 
 def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InvalidArgumentError, TargetError
+from .errors import InvalidArgumentError, IsomorphError, TargetError
 from .nn.module import Module
 from .tensor import DTYPES, TensorSpec
 
@@ -39,7 +39,10 @@ class Target:
                 "--shape 2,20, or define example_inputs() in its file."
             )
         given = examples()
-        return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        inputs = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        if not inputs or not all(hasattr(each, "shape") for each in inputs):
+            raise TargetError(f"example_inputs() of {self.name} must return one array or a tuple of arrays.")
+        return inputs
 
 
 def load(target: str) -> Target:
@@ -101,15 +104,18 @@ def _import_file(file: str) -> ModuleType:
         close = difflib.get_close_matches(path.name, [each.name for each in path.parent.glob("*.py")], n=1)
         hint = f" Did you mean {path.parent / close[0]}?" if close else ""
         raise TargetError(f"There is no file {file!r}.{hint}\n  Give a Python file: FILE or FILE:NAME.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"isomorph_target_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{file} is not a Python file.\n  Give a file that ends in .py.")
     namespace = importlib.util.module_from_spec(spec)
-    # Pickling and dataclasses look a class's module up by name.
-    sys.modules.setdefault(path.stem, namespace)
+    # Pickling and dataclasses look a class's module up by name; the file's neighbours are importable,
+    # as they are when Python runs it.
+    sys.modules[namespace.__name__] = namespace
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         spec.loader.exec_module(namespace)
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:
         raise TargetError(f"{file} fails on import: {type(cause).__name__}: {cause}") from cause
     return namespace
 
@@ -131,7 +137,12 @@ def _make(file: str, name: str, value: Any) -> Module:
                 f"{file}:{name} can't be made without arguments: {cause}.\n"
                 f"  Give its arguments defaults, or write a function that returns a {name}."
             ) from cause
-        net = value()
+        try:
+            net = value()
+        except IsomorphError:
+            raise
+        except Exception as cause:
+            raise TargetError(f"{file}:{name} can't be made: {type(cause).__name__}: {cause}") from cause
     else:
         net = value
     if not isinstance(net, Module):

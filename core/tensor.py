@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import ForwardError, InvalidArgumentError
 from .shape import Dim, Size, broadcast, format_shape
+from .trace import tracing
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -44,6 +45,9 @@ def promote(*dtypes: str | None) -> str | None:
 class Operators:
     """Python's operators, index and comparisons, answered with shapes."""
 
+    # NumPy's operators give way to ours, so that array + TensorSpec is a TensorSpec.
+    __array_ufunc__ = None
+
     def spec(self) -> TensorSpec:
         """Return this value's shape and data type."""
         raise NotImplementedError
@@ -68,6 +72,16 @@ class Operators:
 
     def __lt__(self, other: Any) -> Any:
         return elementwise("<", self, other).astype("bool")
+
+    def __eq__(self, other: object) -> Any:
+        if tracing():
+            return elementwise("==", self, other).astype("bool")
+        return NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return self == other if tracing() else NotImplemented
+
+    __hash__ = object.__hash__
 
     def __and__(self, other: Any) -> Any:
         return elementwise("&", self, other)
@@ -104,11 +118,9 @@ class TensorSpec(Operators):
     """
 
     __slots__ = ("dtype", "shape")
-    # NumPy's operators give way to ours, so that array + TensorSpec is a TensorSpec.
-    __array_ufunc__ = None
 
     def __init__(self, shape: Iterable[Size | None], dtype: str | None = None) -> None:
-        self.shape: tuple[Any, ...] = tuple(shape)
+        self.shape: tuple[Any, ...] = tuple(map(_plain, shape))
         self.dtype = None if dtype is None else dtype_name(dtype, "TensorSpec")
 
     @property
@@ -126,16 +138,16 @@ class TensorSpec(Operators):
     def with_shape(self, shape: Iterable[Size]) -> TensorSpec:
         """Return the same data type with another shape."""
         spec = TensorSpec.__new__(TensorSpec)
-        spec.shape, spec.dtype = tuple(shape), self.dtype
+        spec.shape, spec.dtype = tuple(map(_plain, shape)), self.dtype
         return spec
 
     def __repr__(self) -> str:
         return f"TensorSpec({format_shape(self.shape)}" + (f", {self.dtype})" if self.dtype else ")")
 
     def __eq__(self, other: object) -> Any:
-        if isinstance(other, TensorSpec) and not (self.ndim == 0 and other.ndim == 0):
+        if isinstance(other, TensorSpec) and not tracing():
             return self.shape == other.shape and self.dtype == other.dtype
-        return NotImplemented
+        return super().__eq__(other)
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype))
@@ -167,10 +179,12 @@ class TensorSpec(Operators):
         raise self._no_values("an array")
 
     def __getattr__(self, name: str) -> Any:
+        if name[:2] == "__":  # Python's own protocols, such as copying, ask for what is not there
+            raise AttributeError(name)
         raise ForwardError(
             f"forward used .{name} of its tensor, which not every framework has "
             f"(sizes are inferred with {self}).\n"
-            "  Use the function of that name in isomorph.ops, an operator, .shape, .ndim or .dtype."
+            "  Use the function of that name in isomorph.ops, an operator, .shape or .ndim."
         )
 
 
@@ -199,6 +213,8 @@ def elementwise(name: str, *operands: Any, floating: bool = False) -> TensorSpec
     tensors = [s.dtype for s, v in zip(specs, operands) if not isinstance(v, (bool, int, float))]
     dtype = promote(*tensors) if tensors else "float32"
     is_float = floating or any(isinstance(value, float) for value in operands)
+    if dtype == "bool" and any(isinstance(v, int) and not isinstance(v, bool) for v in operands):
+        dtype = "int64"
     return TensorSpec(shape, "float32" if is_float and dtype not in (*FLOATS, None) else dtype)
 
 
@@ -246,20 +262,28 @@ def index_spec(x: TensorSpec, index: Any) -> TensorSpec:
     return x.with_shape(shape)
 
 
+def _plain(size: Any) -> Any:
+    """Return NumPy's integers as Python's; anything else as it is."""
+    return int(size) if isinstance(size, np.integer) else size
+
+
 def _sliced(size: Size, key: slice) -> Size:
     if key == slice(None):
         return size
+    if key.step is None and (isinstance(key.start, Dim) or isinstance(key.stop, Dim)):
+        stop: Size = size if key.stop is None else key.stop
+        return stop if key.start is None else stop - key.start
     if isinstance(size, int):
         return len(range(*key.indices(size)))
     start: int = key.start or 0
-    stop: int | None = key.stop
-    if key.step in (None, 1) and start >= 0 and stop is None:
+    end: int | None = key.stop
+    if key.step in (None, 1) and start >= 0 and end is None:
         return size - start
-    if key.step in (None, 1) and start >= 0 and stop is not None and stop < 0:
-        return size + stop - start
-    if key.step in (None, 1) and start < 0 and stop is None:
+    if key.step in (None, 1) and start >= 0 and end is not None and end < 0:
+        return size + end - start
+    if key.step in (None, 1) and start < 0 and end is None:
         return -start
-    return Dim.symbol(f"len({size}[{start}:{stop}])")
+    return Dim.symbol(f"len({size}[{start}:{end}])")
 
 
 def input_specs(inputs: Iterable[Any]) -> list[Any]:
@@ -277,6 +301,8 @@ def _input_spec(position: int, given: Any) -> Any:
         shape, dtype = tuple(given), None
     elif hasattr(given, "shape") and hasattr(given, "dtype"):
         shape, dtype = tuple(int(size) for size in given.shape), dtype_name(given.dtype)
+        if isinstance(given, np.ndarray) and dtype in FLOATS:
+            dtype = None  # converted to the net's own type when it is called
     elif given is None or isinstance(given, (bool, types.FunctionType)):
         return given
     else:

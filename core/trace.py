@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .errors import ForwardError, IsomorphError
-from .tensor import TensorSpec
 
 if TYPE_CHECKING:
     from .nn.module import Module
@@ -82,13 +81,21 @@ def shapes_kept(root: Module, always: bool = False) -> Iterator[None]:
 
 @contextmanager
 def tracing_shapes(root: Module) -> Iterator[Trace]:
-    """Let calls of modules inside infer shapes instead of computing."""
+    """Let calls of modules inside infer shapes instead of computing.
+
+    What a `forward` stores on its module meanwhile is taken back: it holds no values.
+    """
+    before = [(module, dict(vars(module))) for _, module in root.named_modules()]
     trace = Trace(root)
     token = _current.set(trace)
     try:
         yield trace
     finally:
         _current.reset(token)
+        for module, attributes in before:
+            if any(attributes.get(name, root) is not value for name, value in vars(module).items()):
+                vars(module).clear()
+                vars(module).update(attributes)
 
 
 def _locate(error: IsomorphError, module: Module) -> None:
@@ -101,4 +108,4 @@ def _locate(error: IsomorphError, module: Module) -> None:
 
 def shapes_of(inputs: Any) -> str:
     """Return inputs as text for messages: their shapes, other values by repr."""
-    return ", ".join(repr(value) if isinstance(value, TensorSpec) else f"{value!r:.40}" for value in inputs)
+    return ", ".join(repr(value)[:60] for value in inputs)

@@ -131,6 +131,41 @@ def test_a_model_that_fails_is_exit_code_1(models: str) -> None:
     assert "forward returned nothing" in done.stderr
 
 
+def test_a_file_may_import_its_neighbours_and_bear_any_name(tmp_path: Path) -> None:
+    (tmp_path / "sizes.py").write_text("UNITS = 3\n")
+    (tmp_path / "torch.py").write_text(
+        "from isomorph import nn\nfrom sizes import UNITS\nnet = nn.Dense(UNITS)\n"
+    )
+    done = isomorph("run", str(tmp_path / "torch.py"), "--shape", "2,5")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit(0)", "fails on import: SystemExit"),
+        ("net = 1 / 0", "fails on import: ZeroDivisionError"),
+        (
+            "from isomorph import nn\nnet = nn.Dense(3)\ndef example_inputs(): return 0.5",
+            "must return one array",
+        ),
+    ],
+)
+def test_a_file_that_fails_is_exit_code_2(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.py").write_text(text + "\n")
+    done = isomorph("run", str(tmp_path / "bad.py"))
+    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+def test_an_exception_in_a_users_forward_is_a_result(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        MODELS + "\nclass Raises(MLP):\n    def forward(self, x):\n        1 / 0\n"
+    )
+    done = isomorph("run", f"{tmp_path / 'bad.py'}:Raises", "--shape", "2,5", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["results"][0]["status"] == "failed"
+
+
 def test_backend_from_the_environment(models: str) -> None:
     assert (
         "MLP on torch"

@@ -123,6 +123,7 @@ def test_wrong_types(backend, make, x, match):
         (lambda: nn.Dense("8"), "received '8'"),
         (lambda: nn.Dense(4, in_features=0), "in_features"),
         (lambda: nn.Dense(4, activation="rleu"), "Did you mean 'relu'"),
+        (lambda: nn.Dense(4, activation=nn.ReLU()), "put it behind the layer"),
         (lambda: nn.Dense(4, weight_init=3), "a law such as"),
         (lambda: nn.Conv2d(4, (3, 3, 3)), "an integer or 2 integers"),
         (lambda: nn.Conv2d(4, 3, padding="smae"), "Did you mean 'same'"),
@@ -150,6 +151,7 @@ def test_wrong_types(backend, make, x, match):
         (lambda: nn.ModuleDict({"forward": nn.Dense(3)}), "no attribute"),
         (lambda: nn.ModuleDict({"a.b": nn.Dense(3)}), "without dots"),
         (lambda: nn.Dense(3)([[1.0, 2.0]]), "numpy.asarray"),
+        (lambda: nn.Dense(3)({"x": np.ones((2, 3))}), "tensors singly"),
     ],
 )
 def test_invalid_arguments(make, match):
@@ -208,7 +210,7 @@ def test_module_before_super_init():
     fails(TooEarly, errors.StructureError, r"super\(\).__init__\(\) first in TooEarly")
 
 
-@pytest.mark.parametrize("name", ["training", "parent", "state", "native", "to", "children"])
+@pytest.mark.parametrize("name", ["forward", "training", "parent", "state", "native", "to", "children"])
 def test_an_attribute_that_the_description_needs(name):
     fails(lambda: setattr(nn.Module(), name, 3), errors.StructureError, rf"assigns self\.{name}.*\n")
 

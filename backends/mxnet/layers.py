@@ -7,7 +7,7 @@ from typing import Any
 
 from isomorph import nn, ops
 from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
+from isomorph.nn.activations import function_name, moves_channels
 
 from .adapter import MXNetAdapter
 from .deferral import prefix_of
@@ -159,7 +159,7 @@ def flatten(layer: nn.Flatten, binding: Binding) -> Any:
 @MXNetAdapter.lowers(nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation without options."""
-    return _named(layer, binding, type(layer).__name__.lower())
+    return _named(layer, binding, function_name(layer))
 
 
 @MXNetAdapter.lowers(nn.Softmax)

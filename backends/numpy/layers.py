@@ -11,7 +11,7 @@ import numpy as np
 from isomorph import nn
 from isomorph.adapter import Binding
 from isomorph.init.laws import Array
-from isomorph.nn.activations import moves_channels
+from isomorph.nn.activations import function_name, moves_channels
 from isomorph.nn.rules import same_padding
 
 from .adapter import NumpyAdapter, NumpyModule
@@ -130,8 +130,9 @@ class BatchNorm(NumpyModule):
         if self.training:
             mean, var = x.mean(others), x.var(others)
             count = x.size // x.shape[axis]
+            unbiased = var * (count / (count - 1))
             self._blend(self.running_mean, mean)
-            self._blend(self.running_var, var * (count / (count - 1)))
+            self._blend(self.running_var, unbiased)
         y = (x - mean.reshape(shape)) / np.sqrt(var.reshape(shape) + np.asarray(self.eps, x.dtype))
         return y if self.weight is None else y * self.weight.reshape(shape) + self.bias.reshape(shape)
 
@@ -211,7 +212,7 @@ class Activation(NumpyModule):
 @NumpyAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> NumpyModule:
     """Lower an activation without options."""
-    return Activation(getattr(binding.adapter.ops, type(layer).__name__.lower()))
+    return Activation(getattr(binding.adapter.ops, function_name(layer)))
 
 
 @NumpyAdapter.lowers(nn.Softmax)

@@ -52,6 +52,8 @@ class NumpyOps(Ops):
         return np.minimum(*_same_type(a, b))
 
     def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        if isinstance(a, float) or (isinstance(b, float) and not hasattr(a, "dtype")):
+            a = np.float32(a) if not hasattr(b, "dtype") else a
         return np.where(condition, *_same_type(a, b))
 
     def negative(self, x: Tensor) -> Tensor:
@@ -107,7 +109,8 @@ class NumpyOps(Ops):
         return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
+        dtype = np.asarray(x).dtype
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.int64 if dtype.kind in "iub" else dtype)
 
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return np.mean(_float(x), axis=axis, keepdims=keepdims)

@@ -123,7 +123,7 @@ class TorchAdapter(Adapter):
 
     def gradient(self, slot: Slot) -> Array | None:
         gradient = self.parameter(slot).grad
-        return super().gradient(slot) if gradient is None else self.to_numpy(gradient)
+        return None if gradient is None else self.to_numpy(gradient)
 
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name PyTorch's own documentation uses
+from torch.nn.parameter import is_lazy
 
 from isomorph import nn
 from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
+from isomorph.nn.activations import function_name, moves_channels
 from isomorph.nn.rules import same_padding
 
 from .adapter import TorchAdapter
@@ -222,6 +223,9 @@ class LazyBatchNorm(
 
     def become(self, rank: int) -> None:
         """Turn into the class for inputs of this rank."""
+        if "_initialize_hook" in self.__dict__:  # its values came from a file, not from inference
+            self._initialize_hook.remove()
+            self._load_hook.remove()
         last = self.channels_last and rank > 2
         self.__class__ = (_NORMS_LAST if last else _NORMS)[rank - 2]  # type: ignore[assignment]
 
@@ -246,9 +250,11 @@ class LazyLayerNorm(Deferred, torch.nn.LayerNorm):
         """Infer the last axis's size."""
         if self.normalized_shape == (0,):
             self.normalized_shape = (x.shape[-1],)
-            for parameter in self.parameters():
+            waiting = [parameter for parameter in self.parameters() if is_lazy(parameter)]
+            for parameter in waiting:
                 parameter.materialize(self.normalized_shape)  # type: ignore[attr-defined]
-            self.reset_parameters()
+            if waiting or not self.elementwise_affine:
+                self.reset_parameters()
 
 
 @TorchAdapter.lowers(nn.LayerNorm)
@@ -305,7 +311,13 @@ def flatten(layer: nn.Flatten, binding: Binding) -> Any:
 @TorchAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation that has PyTorch's name."""
-    return getattr(torch.nn, type(layer).__name__)()
+    return _ACTIVATIONS[function_name(layer)]()
+
+
+_ACTIVATIONS = {
+    kind.__name__.lower(): kind
+    for kind in (torch.nn.ReLU, torch.nn.GELU, torch.nn.SiLU, torch.nn.Tanh, torch.nn.Sigmoid)
+}
 
 
 @TorchAdapter.lowers(nn.LeakyReLU)

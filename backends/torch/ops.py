@@ -99,7 +99,7 @@ class TorchOps(Ops):
         return torch.log_softmax(x, axis)
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        return torch.sum(x, _axes(x, axis), keepdim=keepdims, dtype=x.dtype)
+        return torch.sum(x, _axes(x, axis), keepdim=keepdims)
 
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         x = x if x.is_floating_point() else x.to(torch.float32)

@@ -43,9 +43,9 @@ def draw(law: Any, seed: int, path: str, shape: tuple[int, ...], dtype: str) -> 
         raise InitializerError.at(path, _named(law), expected, cause) from cause
     if array.shape != shape:
         raise InitializerError.at(path, _named(law), expected, f"one of shape {array.shape}")
-    if not isinstance(law, Law) or not array.flags.c_contiguous or not array.flags.writeable:
-        array = np.array(array, order="C")
-    return array
+    # A user's law may keep the array it returned, or return one that several parameters share.
+    own = type(law).__module__ == Law.__module__
+    return array if own else np.array(array, order="C")
 
 
 def numpy_dtype(name: str) -> Any:

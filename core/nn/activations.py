@@ -6,7 +6,7 @@ from typing import Any
 
 from ..ops.abstract import ABSTRACT, normal_axis
 from .arguments import fraction, positive
-from .module import Layer
+from .module import Layer, Module
 from .rules import require_floating, require_rank
 
 
@@ -120,6 +120,11 @@ class Flatten(Layer):
         """Return the spec of the output."""
         require_rank(self, x, at_least=self.start_axis)
         return ABSTRACT.flatten(x, self.start_axis)
+
+
+def function_name(layer: Module) -> str:
+    """Return the name in `ops` of a layer without options, a subclass's too."""
+    return next(cls.__name__ for cls in type(layer).__mro__ if cls.__module__ == __name__).lower()
 
 
 def moves_channels(layer: Flatten, rank: int, data_format: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from .. import ops
 from ..errors import InvalidArgumentError
 from ..init.laws import FanInUniform, Kaiming
 from ..parameter import Parameter
+from .tree import Tree
 
 Padding = int | tuple[int, ...] | str
 Activation = str | Callable[[Any], Any] | None
@@ -52,7 +54,7 @@ def padding(layer: object, value: Any, rank: int) -> str | tuple[int, ...]:
 
 def fraction(layer: object, name: str, value: Any) -> float:
     """Return a number in [0, 1)."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
         raise InvalidArgumentError.of(_named(layer), name, "a number in [0, 1)", value)
     return float(value)
 
@@ -61,6 +63,9 @@ def activation(layer: object, value: Activation) -> Activation:
     """Return a checked activation: a name in `ACTIVATIONS`, a function in `ops`, or None."""
     if isinstance(value, str) and value not in ACTIVATIONS:
         raise InvalidArgumentError.choice(_named(layer), "activation", ACTIVATIONS, value)
+    if isinstance(value, Tree):
+        hint = "A module may have parameters: put it behind the layer, in a Sequential for example."
+        raise InvalidArgumentError.of(_named(layer), "activation", "a name or a function", value, hint)
     if value is not None and not isinstance(value, str) and not callable(value):
         raise InvalidArgumentError.of(_named(layer), "activation", "a name or a function", value)
     return value

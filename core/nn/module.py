@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..adapter import Binding
 from ..errors import (
     ForwardError,
     IsomorphError,
     NativeCallError,
+    StructureError,
 )
 from ..parameter import Parameter, Request, fresh_seed
 from ..tensor import TensorSpec
@@ -64,12 +66,13 @@ class Module(Tree):
 
     # Inference, initialization, lowering: each in its own file.
 
-    def infer(self, *inputs: Any) -> Any:
+    def infer(self, *inputs: Any, **named: Any) -> Any:
         """Infer every size from input shapes: no framework, no memory, no random numbers.
 
         Args:
             inputs: For each input a shape, where None leaves a size open, an array, or a
                 `TensorSpec` when the data type matters.
+            named: The same for inputs that `forward` takes by keyword.
 
         Returns:
             The `TensorSpec` of the output, open sizes as formulas.
@@ -79,7 +82,7 @@ class Module(Tree):
         """
         from ..inference import infer
 
-        return infer(self, inputs)
+        return infer(self, inputs, named)
 
     def initialize(self: M, init: Any = None, *, seed: int | None = None, force: bool = False) -> M:
         """Ask for initial values; parameters whose layer's sizes are known get them at once.
@@ -166,8 +169,8 @@ class Module(Tree):
         trace = current()
         if trace is not None:
             return trace.call(self, inputs, named)
-        if any(isinstance(value, TensorSpec) for value in inputs):
-            return self.infer(*inputs)
+        if any(isinstance(value, TensorSpec) for value in (*inputs, *named.values())):
+            return self.infer(*inputs, **named)
         from ..calls import call
 
         return call(self, inputs, named)
@@ -182,26 +185,30 @@ class Module(Tree):
 
     @property
     def native(self) -> Any:
-        """The framework's own module; its parameters are deferred until sizes are known."""
-        from ..lowering import bound
+        """The framework's own module; its parameters are deferred until sizes are known.
 
-        binding = bound(self)
-        return binding.native(self)
+        Raises `StructureError` before the net was given to a backend.
+        """
+        return self._bound("native").native(self)
 
     @property
     def variables(self) -> Any:
         """The framework's state tree, where it keeps state apart from modules. Can be set."""
-        from ..lowering import bound
-
-        binding = bound(self)
+        binding = self._bound("variables")
         return binding.adapter.variables(binding)
 
     @variables.setter
     def variables(self, tree: Any) -> None:
+        binding = self._bound("variables")
+        binding.adapter.set_variables(binding, tree)
+
+    def _bound(self, what: str) -> Binding:
         from ..lowering import bound
 
-        binding = bound(self)
-        binding.adapter.set_variables(binding, tree)
+        self._check_ready()
+        if self._isomorph.binding is None:
+            raise StructureError(f"{self.label} has no {what} yet: call to(backend) or the net on data.")
+        return bound(self)
 
     @property
     def backend(self) -> str | None:
@@ -235,9 +242,7 @@ class Module(Tree):
             module._isomorph.training = bool(mode)
         binding = self._isomorph.binding
         if binding is not None:
-            for _, module in binding.root.named_modules():
-                module._isomorph.forget_runs()
-            binding.adapter.set_mode(binding)
+            binding.forget_runs()
         return self
 
     def eval(self: M) -> M:
@@ -279,6 +284,7 @@ class Module(Tree):
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__setstate__(deepcopy(self.__getstate__(), memo))
+        twin._isomorph.options = self.root._isomorph.options
         binding = self._isomorph.binding
         if binding is not None and binding.root is self:
             options = binding.options
@@ -300,7 +306,7 @@ class Module(Tree):
             value = vars(self).get(name, argument.default)
             if isinstance(value, (Module, Parameter)) or value is argument.default or name == "self":
                 continue
-            if value != argument.default:
+            if repr(value) != repr(argument.default):
                 required = argument.default is inspect.Parameter.empty
                 given.append(repr(value) if required else f"{name}={value!r}")
         return ", ".join(given)

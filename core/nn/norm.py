@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 from ..errors import InvalidArgumentError, ShapeMismatchError
@@ -64,7 +65,7 @@ class BatchNorm(Layer):
         for parameter in self.own_parameters().values():
             fit(self, parameter, 0, x.shape[axis], "channels:")
         others = [size for i, size in enumerate(x.shape) if i != axis]
-        if self.training and all(isinstance(size, int) for size in others) and math.prod(others) == 1:
+        if self.training and all(isinstance(size, int) for size in others) and math.prod(others) < 2:
             raise ShapeMismatchError.at(
                 self.label,
                 "in training, values per channel",
@@ -121,6 +122,6 @@ class LayerNorm(Layer):
 
 
 def _positive(layer: object, name: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not value > 0:
         raise InvalidArgumentError.of(f"nn.{type(layer).__name__}", name, "a positive number", value)
     return float(value)

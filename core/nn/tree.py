@@ -68,7 +68,7 @@ class Tree:
         if cls.__module__ == f"{__package__}.module":
             return
         for name in vars(cls):
-            if name in _reserved() and not vars(cls).get("_is_native"):
+            if name in {*_reserved(), "__call__"} and not vars(cls).get("_is_native"):
                 raise StructureError(
                     f"{cls.__name__} defines {name}, which nn.Module needs for itself.\n  Rename it."
                 )
@@ -84,7 +84,7 @@ class Tree:
         if name == "variables" and internals is not None and internals.binding is not None:
             object.__setattr__(self, name, value)
             return
-        if name in _reserved():
+        if name in _reserved() or name == "forward":
             raise StructureError(
                 f"{type(self).__name__} assigns self.{name}, which nn.Module needs for itself.\n"
                 + ("  Use train() and eval()." if name == "training" else "  Rename the attribute.")
@@ -100,7 +100,7 @@ class Tree:
                 f"{self.label}: {name} is a module or parameter assigned during forward or build.\n"
                 "  Assign it in __init__, with None for unknown sizes; build fills those."
             )
-        elif current() is None:
+        elif current() is None and not self._changed_natively(name, value, structural):
             self._restructured()
         if is_module(value):
             self._adopt(name, value)
@@ -135,6 +135,17 @@ class Tree:
         internals, holder = child._isomorph, child.parent
         if holder is None or vars(holder).get(internals.name) is not child:
             internals.parent, internals.name = _reference(self), name
+
+    def _changed_natively(self, name: str, value: Any, structural: bool) -> bool:
+        """Set a plain attribute on the native module too; native parameters stay what they are."""
+        binding = self.__dict__[INTERNAL].binding
+        native = None if binding is None else binding.natives.get(id(self))
+        if structural or native is None or not isinstance(native, Tree):
+            return binding is None
+        if not binding.adapter.set_attribute(native, name, value):
+            return False
+        binding.forget_runs()
+        return True
 
     def _restructured(self) -> None:
         binding = self._isomorph.binding
@@ -179,6 +190,10 @@ class Tree:
     def children(self) -> dict[str, Module]:
         """Return the modules directly inside, by name."""
         self._check_ready()
+        for name, value in list(vars(self).items()):
+            # A list that was empty when it was assigned, and got modules since.
+            if isinstance(value, (list, dict)) and _holds_module(value):
+                setattr(self, name, value)
         return {name: value for name, value in vars(self).items() if is_module(value)}
 
     def own_parameters(self) -> dict[str, Parameter]:
@@ -197,13 +212,17 @@ class Tree:
             if id(module) in seen:
                 continue
             seen.add(id(module))
-            if whole and holder is not None and module.parent is not holder:
+            if whole and holder is not None and module.parent is not holder and self._may_place(module):
                 module._isomorph.parent, module._isomorph.name = _reference(holder), name
             yield path, module
             stack.extend(
                 (f"{path}.{inner}" if path else inner, child, module, inner)
                 for inner, child in reversed(module.children().items())
             )
+
+    def _may_place(self, module: Module) -> bool:
+        """Whether a module's place is this tree's to say: it has no other living one."""
+        return module.parent is None or module.root is self
 
     def state(self) -> ParameterMapping:
         """Return parameters and buffers by canonical path, shared ones once, in order."""
@@ -214,7 +233,8 @@ class Tree:
                 if id(parameter) in seen:
                     continue
                 seen.add(id(parameter))
-                if whole and parameter.owner is not module:
+                owner = parameter.owner
+                if whole and owner is not module and (owner is None or self._may_place(owner)):
                     parameter._owner, parameter._name = _reference(module), name
                 found[f"{path}.{name}" if path else name] = parameter
         return ParameterMapping(found)
@@ -294,19 +314,36 @@ def _as_module(owner: Tree, name: str, item: Any) -> Module:
 
 
 def _holds_module(item: Any) -> bool:
+    """Whether a value is a module or a container with one inside, at any depth."""
     if isinstance(item, (list, tuple)):
         return any(_holds_module(each) for each in item)
     return is_module(item) or (isinstance(item, dict) and any(map(_holds_module, item.values())))
 
 
 def _release(old: Any, holder: Tree) -> None:
-    """Take a module or parameter out of a place in the tree."""
+    """Take a module or parameter out of a place in the tree; it keeps its values."""
     if any(value is old for value in vars(holder).values()):
         return
-    if is_module(old) and old.parent is holder:
-        old._isomorph.parent, old._isomorph.name = None, ""
-    elif isinstance(old, Parameter) and old.owner is holder:
-        old._owner, old._name = None, ""
+    if is_module(old):
+        if old.parent is holder:
+            old._isomorph.parent, old._isomorph.name = None, ""
+        kept = {id(module) for _, module in holder.root.named_modules()}
+        for module in [module for _, module in old.named_modules() if id(module) not in kept]:
+            for parameter in module.own_parameters().values():
+                _detach(parameter)
+            module._isomorph.binding = None
+            module._isomorph.forget_runs()
+    elif isinstance(old, Parameter):
+        if old.owner is holder:
+            old._owner, old._name = None, ""
+        if not any(old is parameter for parameter in holder.root.state().values()):
+            _detach(old)
+
+
+def _detach(parameter: Parameter) -> None:
+    """Keep a parameter's values in itself instead of in a native module."""
+    parameter._value = parameter.numpy() if parameter.is_ready else None
+    parameter._slot = None
 
 
 def _reference(module: Tree) -> weakref.ref[Any]:

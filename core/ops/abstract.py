@@ -70,9 +70,11 @@ class AbstractOps(Ops):
         axes = range(spec.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         gone = {normal_axis(spec, each) for each in axes}
         sizes = [1 if i in gone else size for i, size in enumerate(spec.shape) if keepdims or i not in gone]
-        return spec.with_shape(sizes)
+        whole = spec.dtype not in (*FLOATS, None)
+        return TensorSpec(sizes, "int64" if whole else spec.dtype)
 
-    max = sum
+    def max(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
+        return self.sum(x, axis, keepdims).astype(as_spec(x).dtype)
 
     def mean(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
         return self.sum(_floating(x), axis, keepdims)

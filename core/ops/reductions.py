@@ -6,7 +6,7 @@ from .table import Tensor, table_of
 
 
 def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """Return the sum over one axis, several, or all (None)."""
+    """Return the sum over one axis, several, or all (None); integers and truth values in int64."""
     return table_of(x).sum(x, axis, keepdims)
 
 

@@ -156,3 +156,12 @@ def test_batch_norm_is_settled_before_a_compiled_call():
     net = Net().to("torch", compile=True).eval()
     net(IMAGES)
     assert type(net.native.norm) is torch.nn.BatchNorm2d
+
+
+def test_state_dict_with_statistics_loads_before_the_first_data():
+    trained, fresh = Net().to("torch"), Net().to("torch")
+    trained(IMAGES)
+    trained.eval()
+    expected = trained(IMAGES)
+    fresh.native.load_state_dict(trained.native.state_dict())
+    torch.testing.assert_close(fresh.eval()(IMAGES), expected)

@@ -1,0 +1,139 @@
+"""The adapter: JAX's side of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isomorph import nn
+from isomorph.adapter import Adapter, Binding, Deviation, Options, Slot
+from isomorph.errors import InvalidArgumentError
+from isomorph.init.laws import Array
+from isomorph.tensor import TensorSpec
+from isomorph.trace import Call
+
+from .calls import general, runner, split
+from .composites import Composite, composite
+from .laws import in_layout
+from .ops import JaxOps
+from .state import Tree, checked_shape, collection_of, find, place_of, state_of
+from .tensors import abstract, device_of, tensor
+
+
+class JaxAdapter(Adapter):
+    """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
+
+    name = "jax"
+    deviations = (
+        Deviation(
+            "An Embedding's index outside the table gives NaN; a negative one counts from the end.",
+            "XLA's gather has no errors, least of all under jit (Flax 0.12, linen.Embed).",
+            "It concerns only rows whose index is out of range.",
+        ),
+        Deviation(
+            "64-bit integers become 32-bit ones unless jax_enable_x64 is on.",
+            "JAX's default types have 32 bits.",
+            "It concerns integers beyond 2**31, and none with jax_enable_x64.",
+        ),
+    )
+
+    def __init__(self) -> None:
+        self.ops = JaxOps()
+
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, jax.Array)
+
+    def from_numpy(self, array: Array, options: Options) -> Any:
+        return tensor(array, options)
+
+    def to_numpy(self, tensor: Any) -> Array:
+        return np.asarray(tensor)
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        return TensorSpec(tensor.shape, tensor.dtype.name)
+
+    def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
+        return composite(module, attributes, binding)
+
+    def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
+        shapes: dict[int, tuple[int, ...]] = {}
+        known: dict[str, Tree] = {}
+        for call in calls:
+            native = binding.natives[id(call.module)]
+            own = call.module.own_parameters()
+            if isinstance(native, Composite):  # a user's own build hook: Flax has no inference for it
+                shapes.update({id(p): p.shape.known() for p in own.values() if p.shape.is_known})
+                continue
+            alike = repr((native, call.inputs))
+            if alike not in known:
+                known[alike] = jax.eval_shape(native.init, jax.random.key(0), *map(abstract, call.inputs))
+            for key in map(id, own.values()):
+                slot, owner = place_of(binding, call.module).slots[key], binding.slots[key][0]
+                found = find(known[alike], (collection_of(slot), slot.native_name))
+                shapes[key] = in_layout(owner, slot.canonical_shape(found.shape))
+        return shapes
+
+    def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
+        parameters = {id(p): p for module in modules for p in module.own_parameters().values()}
+        slots = [binding.slots[key][0] for key, p in parameters.items() if p._value is not None]
+        device = device_of(binding.options)
+
+        def moved(slot: Slot) -> Any:
+            # Nobody else has these values, so JAX may keep their memory; transposed, it copies them once.
+            canonical = slot.parameter.take()
+            return jax.device_put(canonical.transpose(slot.axes or range(canonical.ndim)), device)
+
+        state_of(binding).store((slot, moved(slot)) for slot in slots)
+
+    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+        return state_of(binding).once(runner, module)  # type: ignore[no-any-return]
+
+    def set_mode(self, binding: Binding) -> None:
+        state_of(binding).set_mode()
+
+    def variables(self, binding: Binding) -> Any:
+        return state_of(binding).variables
+
+    def set_variables(self, binding: Binding, variables: Any) -> None:
+        state = state_of(binding)
+        if not isinstance(variables, Mapping):
+            raise InvalidArgumentError.of("variables", "it", "a mapping from collections to trees", variables)
+        tree = {**state.variables, **flax.core.unfreeze(variables)}  # type: ignore[arg-type]
+        slots = [slots[0] for slots in binding.slots.values()]
+        shapes = [checked_shape(state, slot, tree) for slot in slots]
+        for slot, shape in zip(slots, shapes):
+            slot.parameter.shape, slot.parameter._value = shape, None
+        state.variables = tree
+
+    def is_ready(self, slot: Slot) -> bool:
+        return self.parameter(slot) is not None
+
+    def parameter(self, slot: Slot) -> Any:
+        return state_of(slot.binding).value(slot)
+
+    def read(self, slot: Slot) -> Array:
+        return np.asarray(self.parameter(slot))
+
+    def write(self, slot: Slot, array: Array) -> None:
+        device = device_of(slot.binding.options)
+        state_of(slot.binding).store([(slot, jnp.array(array, device=device))])
+
+    def gradients(
+        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> dict[int, Array]:
+        state = state_of(binding)
+        call, seeds, arguments = state.once(general, module), state.seeds(), split(inputs, {})
+
+        def objective(params: Tree) -> Any:
+            output, updates = call({**state.variables, "params": params}, seeds, *arguments)
+            return loss(output), updates
+
+        found, updates = jax.grad(objective, has_aux=True)(state.variables.get("params", {}))
+        state.update(module, updates)
+        slots = [p._slot for p in module.parameters().values() if p._slot is not None]
+        return {id(slot.parameter): np.asarray(find({"params": found}, state.path(slot))) for slot in slots}

@@ -1,0 +1,214 @@
+"""A net's variables, which Flax keeps apart from its modules, and where each parameter is in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+from flax import linen
+
+from isomorph import nn
+from isomorph.adapter import Binding, Slot
+from isomorph.errors import DTypeMismatchError, LayerNotSupportedError, ShapeMismatchError, StructureError
+from isomorph.init.streams import numpy_dtype
+from isomorph.shape import Shape
+
+from .tensors import concrete, device_of, require_x64
+
+Path = tuple[str, ...]
+Tree = dict[str, Any]
+
+
+@dataclasses.dataclass(eq=False)
+class Place:
+    """What a native module knows of the description it was lowered from."""
+
+    binding: Binding
+    module: nn.Module
+    frozen: bool = False
+    """Whether it stays in evaluation while other modules train."""
+    slots: dict[int, Slot] = dataclasses.field(default_factory=dict)
+    """Where it keeps each parameter (by id), or would if no other layer held it."""
+    plain: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """A composite's attributes without modules; as fields, Flax would make tuples of lists."""
+
+    def __deepcopy__(self, memo: Any) -> Place:
+        return self
+
+
+@dataclasses.dataclass(eq=False)
+class State:
+    """A net's variables, where each module's are, and its calls."""
+
+    binding: Binding
+    top: linen.Module
+    paths: dict[int, Path] = dataclasses.field(default_factory=dict)
+    routes: dict[int, list[str]] = dataclasses.field(default_factory=dict)
+    variables: Tree = dataclasses.field(default_factory=dict)
+    shapes: dict[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """Canonical shapes by parameter, as Flax inferred them in its last `init`."""
+    runners: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+    calls: int = 0
+    trains: bool = False
+    drops: bool = False
+    """Whether a dropout layer trains."""
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """What the native modules know, for each that needs to."""
+        return self.binding.memory.get("places", {}).values()  # type: ignore[no-any-return]
+
+    def path(self, slot: Slot) -> Path:
+        """Return where a parameter is in the variables: with the first of its layers, if tied."""
+        owner = self.binding.slots[id(slot.parameter)][0]
+        return collection_of(owner), *self.paths[id(owner.module)], owner.native_name
+
+    def value(self, slot: Slot) -> Any:
+        """Return a parameter's value, None if there is none yet."""
+        return find(self.variables, self.path(slot))
+
+    def store(self, arrays: Iterable[tuple[Slot, Any]]) -> None:
+        """Replace some values; trees handed out before stay as they are."""
+        tree = self.variables
+        for slot, array in arrays:
+            tree = _replaced(tree, self.path(slot), array)
+        self.variables = tree
+
+    def update(self, module: nn.Module, updates: Tree) -> None:
+        """Keep the running statistics that a call in training returned."""
+        if set(map(type, jax.tree.leaves(updates))) - {concrete()}:
+            raise StructureError(
+                f"{module.label} is called in training under a JAX transformation, which can't "
+                "change the net's running statistics.\n  Use net.eval(), or "
+                'net.native.apply(variables, x, mutable=["batch_stats"]), which returns them.'
+            )
+        self.variables = {**self.variables, **updates}
+
+    def set_mode(self) -> None:
+        """Take over each module's mode."""
+        self.trains = any(place.module.training for place in self.places)
+        for place in self.places:
+            place.frozen = self.trains and not place.module.training
+        self.drops = any(isinstance(p.module, nn.Dropout) and p.module.training for p in self.places)
+
+    def once(self, make: Callable[[State, nn.Module], Any], module: nn.Module) -> Any:
+        """Return what a function makes of a module in the net's present modes, made once for each."""
+        key = make, id(module), tuple(place.module.training for place in self.places)
+        if key not in self.runners:
+            self.runners[key] = make(self, module)
+        return self.runners[key]
+
+    @functools.cached_property
+    def seed(self) -> int:
+        """The seed of the net's dropout: the one it was initialized with, else its own."""
+        root = self.binding.root
+        named = [request for request in root.requests if request.seed is not None]
+        return max(named, key=lambda request: request.order).seed if named else root.entropy()  # type: ignore[return-value]
+
+    def seeds(self) -> Any:
+        """Return what a call's dropout follows from, the seed and a count; None where nothing drops."""
+        if not self.drops:
+            return None
+        self.calls += 1
+        return np.array((self.seed % 2**32, self.calls % 2**32), np.uint32)
+
+
+class Holder(linen.Module):
+    """Makes one module of a net that is a list or dict."""
+
+    modules: Any
+
+
+def place_of(binding: Binding, module: nn.Module) -> Place:
+    """Return what a module's native one is to know, one object for each module."""
+    places = binding.memory.setdefault("places", {})
+    return places.setdefault(id(module), Place(binding, module))  # type: ignore[no-any-return]
+
+
+def state_of(binding: Binding) -> State:
+    """Return the net's state, made once the whole net is lowered."""
+    if "state" not in binding.memory:
+        device_of(binding.options)
+        if binding.options.dtype == "float64":
+            require_x64("to")
+        native = binding.natives[id(binding.root)]
+        state = State(binding, native if isinstance(native, linen.Module) else Holder(native))
+        _find_paths(state)
+        for owner, *others in binding.slots.values():
+            for slot in (owner, *others):
+                place = place_of(binding, slot.module)
+                place.slots[id(slot.parameter)] = dataclasses.replace(slot)
+            for slot in others:  # its values are where the first layer has them
+                slot.native_name, slot.axes = owner.native_name, owner.axes
+        binding.memory["state"] = state
+    return binding.memory["state"]  # type: ignore[no-any-return]
+
+
+def _find_paths(state: State) -> None:
+    """Note the path that Flax gives each module when it binds the net, and the names on the way."""
+    root = state.binding.root
+    try:
+        bound = state.top.bind({})
+        for path, module in root.named_modules():
+            route = path.split(".") if path else []
+            native = follow(bound, route)
+            state.routes[id(module)] = route
+            if isinstance(native, linen.Module):
+                state.paths[id(module)] = native.path
+    except flax.errors.NameInUseError as cause:
+        what = "two attributes that get the same name in Flax"
+        hint = f"{cause} Flax calls the items of a list 'blocks' blocks_0, blocks_1: rename one of the two."
+        raise LayerNotSupportedError.at(root.label, "jax", what, hint) from cause
+
+
+def follow(top: Any, route: list[str]) -> Any:
+    """Return the native module that the names lead to; None in one whose lowering has taken it in."""
+    native = top.modules if isinstance(top, Holder) else top
+    for name in route:
+        if isinstance(native, (tuple, linen.Sequential)):
+            native = (native if isinstance(native, tuple) else native.layers)[int(name)]
+        else:
+            native = native[name] if isinstance(native, Mapping) else getattr(native, name, None)
+    return native
+
+
+def collection_of(slot: Slot) -> str:
+    """Return the collection of Flax's variables that a parameter belongs to."""
+    if slot.parameter.trainable:
+        return "params"
+    return "batch_stats" if isinstance(slot.module, nn.BatchNorm) else "buffers"
+
+
+def find(tree: Any, path: Path) -> Any:
+    """Return what a tree holds at a path, None if nothing."""
+    for name in path:
+        if not isinstance(tree, Mapping) or name not in tree:
+            return None
+        tree = tree[name]
+    return tree
+
+
+def _replaced(tree: Tree, path: Path, value: Any) -> Tree:
+    name, *rest = path
+    return {**tree, name: _replaced(tree.get(name, {}), tuple(rest), value) if rest else value}
+
+
+def checked_shape(state: State, slot: Slot, tree: Tree) -> tuple[int, ...]:
+    """Return the canonical shape of a parameter's values in a tree given by the user."""
+    parameter, path = slot.parameter, state.path(slot)
+    value = find(tree, path)
+    if value is None or isinstance(value, Mapping):
+        text = f"{parameter.name}: the variables have no {'/'.join(path)}."
+        raise StructureError(text, path=parameter.name)
+    shape = slot.canonical_shape(value.shape)
+    known = parameter.shape
+    if len(shape) != len(known) or any(n not in (None, m) for n, m in zip(known, shape)):
+        raise ShapeMismatchError.at(parameter.name, "values of shape", known, Shape(shape))
+    if value.dtype != numpy_dtype(parameter.dtype):
+        raise DTypeMismatchError.at(parameter.name, parameter.dtype, value.dtype)
+    return shape

@@ -1,0 +1,64 @@
+"""Arrays, devices and types."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isomorph.adapter import Options
+from isomorph.errors import InvalidArgumentError
+from isomorph.init.laws import Array
+from isomorph.tensor import TensorSpec
+
+# Five times faster than jnp.array (JAX 0.7: 4 against 21 microseconds for a small array).
+_arrive = jax.jit(lambda array: array)
+
+
+def tensor(array: Array, options: Options) -> Any:
+    """Return a JAX array with a NumPy array's values, apart from its memory."""
+    # A copy, because JAX may keep the memory it is given on CPU.
+    return _arrive(array.copy()) if options.device is None else jnp.array(array, device=device_of(options))
+
+
+@functools.cache
+def concrete() -> type:
+    """Return the type of arrays that hold values, as tracers don't; JAX 0.7 has no public name for it."""
+    with jax.ensure_compile_time_eval():
+        return type(jnp.zeros(()))
+
+
+def device_of(options: Options) -> Any:
+    """Return the device; raises `InvalidArgumentError` for a name that JAX does not know."""
+    if options.device is None or isinstance(options.device, jax.Device):
+        return options.device
+    platform, _, index = str(options.device).partition(":")
+    try:
+        return jax.devices(platform)[int(index or 0)]
+    except (RuntimeError, ValueError, IndexError) as cause:
+        expected = "a jax.Device, or a platform such as 'cpu' or 'cuda:0'"
+        raise InvalidArgumentError.of("to", "device", expected, options.device) from cause
+
+
+def require_x64(where: str) -> None:
+    """Raise `InvalidArgumentError` where JAX would turn float64 into float32."""
+    if not jax.config.jax_enable_x64:
+        expected = "one of 32 bits or less, as JAX is set up"
+        hint = 'Before anything else, call jax.config.update("jax_enable_x64", True).'
+        raise InvalidArgumentError.of(where, "dtype", expected, "float64", hint)
+
+
+def as_spec(value: Any) -> Any:
+    """Return an array's shape and type; other values as they are."""
+    is_array = isinstance(value, (jax.Array, np.ndarray))
+    return TensorSpec(value.shape, value.dtype.name) if is_array else value
+
+
+def abstract(value: Any) -> Any:
+    """Return what `jax.eval_shape` takes in place of an array."""
+    if not isinstance(value, TensorSpec):
+        return value
+    return jax.ShapeDtypeStruct(value.shape, jax.dtypes.canonicalize_dtype(value.dtype or "float32"))

@@ -1,0 +1,120 @@
+"""The adapter: TensorFlow's side of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from isomorph import nn
+from isomorph.adapter import Adapter, Binding, Options, Slot
+from isomorph.init.laws import Array
+from isomorph.ops.table import register
+from isomorph.tensor import TensorSpec, input_specs
+from isomorph.trace import Call
+
+from .calls import runner
+from .composites import Composite, Net, compose
+from .framework import device_of, keras, tf
+from .ops import SymbolicOps, TensorFlowOps
+from .variables import TransposedView, input_shape, storage, sufficient_shape
+
+
+class TensorFlowAdapter(Adapter):
+    """Lowers nets to `keras.Model` and `keras.layers`."""
+
+    name = "tensorflow"
+
+    def __init__(self) -> None:
+        self.ops = TensorFlowOps()
+        register(keras.KerasTensor, SymbolicOps())
+
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, (tf.Tensor, tf.Variable, keras.Variable, keras.KerasTensor, TransposedView))
+
+    def from_numpy(self, array: Array, options: Options) -> Any:
+        with device_of(options):
+            return tf.constant(array)
+
+    def to_numpy(self, tensor: Any) -> Array:
+        return np.asarray(tf.convert_to_tensor(tensor))
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        dtype = getattr(tensor.dtype, "name", tensor.dtype)
+        if None in tensor.shape:
+            return input_specs([tuple(tensor.shape)])[0].astype(dtype)  # type: ignore[no-any-return]
+        return TensorSpec(tuple(tensor.shape), dtype)
+
+    def accept(self, tensor: Any, options: Options) -> Any:
+        return tensor if isinstance(tensor, (tf.Tensor, keras.KerasTensor)) else tf.convert_to_tensor(tensor)
+
+    def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
+        return compose(module, attributes, binding)
+
+    def set_attribute(self, native: Any, name: str, value: Any) -> bool:
+        native.hold(name, value, False)
+        native.forget_traces()
+        return True
+
+    def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
+        found: dict[int, tuple[int, ...]] = {}
+        for call in calls:
+            if isinstance(binding.natives[id(call.module)], Composite):
+                own = call.module.own_parameters().values()
+                found.update({id(p): storage(binding, p).native_shape() for p in own if p.shape.is_known})
+                continue
+            # A second, unbuilt layer runs Keras's own `build`; its `add_weight` only takes notes.
+            scratch = Binding(self, binding.root, binding.options, memory={"probe": (binding, found)})
+            scratch.native(call.module).build(input_shape(call, binding.options))
+        return found
+
+    def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
+        for module in modules:
+            native = binding.natives[id(module)]
+            if isinstance(native, Composite):
+                native.add_parameters()
+            elif not native.built:
+                native.build(sufficient_shape(module, binding.options))
+        for _, module in reversed(list(binding.root.named_modules())):
+            native = binding.natives.get(id(module))
+            if isinstance(native, Net) and not native.built:
+                native.built = all(parameter.is_ready for parameter in module.state().values())
+
+    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+        # A net that goes back and forth between its modes is traced once for each.
+        kept = binding.memory.setdefault("runners", {})
+        key = (id(module), *(each.training for _, each in module.named_modules()))
+        if key not in kept:
+            kept[key] = runner(binding, module)
+        return kept[key]  # type: ignore[no-any-return]
+
+    def set_mode(self, binding: Binding) -> None:
+        for _, module in binding.root.named_modules():
+            native = binding.natives.get(id(module))
+            if isinstance(native, keras.layers.Layer):
+                vars(native)["_isomorph_training"] = module.training
+
+    def is_ready(self, slot: Slot) -> bool:
+        return id(slot.parameter) in slot.binding.memory.get("variables", ())
+
+    def parameter(self, slot: Slot) -> Any:
+        return slot.binding.memory["variables"][id(slot.parameter)]
+
+    def read(self, slot: Slot) -> Array:
+        return self.parameter(slot).value.numpy()  # type: ignore[no-any-return]
+
+    def write(self, slot: Slot, array: Array) -> None:
+        self.parameter(slot).assign(array)
+
+    def gradients(
+        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> dict[int, Array]:
+        slots = [p._slot for p in module.parameters().values() if p._slot is not None]
+        variables = [self.parameter(slot).value for slot in slots]
+        run = self.runner(binding, module)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            value = loss(run(*inputs))
+        found = tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return {id(slot.parameter): self.to_numpy(each) for slot, each in zip(slots, found)}
