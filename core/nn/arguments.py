@@ -54,7 +54,7 @@ def padding(layer: object, value: Any, rank: int) -> str | tuple[int, ...]:
 
 def fraction(layer: object, name: str, value: Any) -> float:
     """Return a number in [0, 1)."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1:
         raise InvalidArgumentError.of(_named(layer), name, "a number in [0, 1)", value)
     return float(value)
 

@@ -122,6 +122,6 @@ class LayerNorm(Layer):
 
 
 def _positive(layer: object, name: str, value: Any) -> float:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not value > 0:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not float(value) > 0:
         raise InvalidArgumentError.of(f"nn.{type(layer).__name__}", name, "a positive number", value)
     return float(value)
