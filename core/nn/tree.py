@@ -139,9 +139,11 @@ class Tree:
     def _changed_natively(self, name: str, value: Any, structural: bool) -> bool:
         """Set a plain attribute on the native module too; native parameters stay what they are."""
         binding = self.__dict__[INTERNAL].binding
-        native = None if binding is None else binding.natives.get(id(self))
-        if structural or native is None or not isinstance(native, Tree):
-            return binding is None
+        if binding is None:
+            return True
+        native = binding.natives.get(id(self))
+        if structural or not isinstance(native, Tree):
+            return False
         if not binding.adapter.set_attribute(native, name, value):
             return False
         binding.forget_runs()
