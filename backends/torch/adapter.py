@@ -47,6 +47,7 @@ class TorchAdapter(Adapter):
         return TensorSpec(tuple(tensor.shape), str(tensor.dtype)[6:])
 
     def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
+        _refuse_taken_names(module)
         plain = native_class(torch.nn.Module, module, {"forward": type(module).forward, "training": True})
         own = module.own_parameters()
         cls = type(f"Lazy{plain.__name__}", (DeferredComposite, plain), {}) if own else plain
@@ -133,3 +134,17 @@ class TorchAdapter(Adapter):
         value = loss(binding.native(module)(*inputs))
         found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
         return {id(slot.parameter): self.to_numpy(g) for slot, g in zip(slots, found)}
+
+
+def _refuse_taken_names(module: nn.Module) -> None:
+    """Raise if the user's class defines what `torch.nn.Module` defines: that one would be called."""
+    ours = (object, *nn.Module.__mro__, nn.ModuleList, nn.ModuleDict, nn.Sequential)
+    for cls in type(module).__mro__:
+        for name in () if cls in ours else vars(cls):
+            if name[0] != "_" and name not in ("forward", "extra_repr") and hasattr(torch.nn.Module, name):
+                raise LayerNotSupportedError.at(
+                    module.label,
+                    "torch",
+                    f"a method named {name!r}",
+                    f"torch.nn.Module.{name} exists already. Rename the method.",
+                )

@@ -69,6 +69,8 @@ class ModuleList(Module):
         return [getattr(self, str(position)) for position in positions]
 
     def __setitem__(self, index: int, module: Module) -> None:
+        if not isinstance(index, int):
+            raise InvalidArgumentError.of(type(self).__name__, "index", "one position", index)
         setattr(self, str(range(self.length)[index]), module)
 
 

@@ -17,21 +17,12 @@ from flax import linen
 
 import isomorph
 from isomorph import errors, init, nn, ops
+from isomorph.conformance.nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((4, 3, 7, 5)).astype("float32")
 TOKENS = np.array([[1, 4, 10]])
 KEY = jax.random.key(7)
-
-
-class MLP(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.hidden = nn.Dense(256, activation="relu")
-        self.out = nn.Dense(10)
-
-    def forward(self, x):
-        return self.out(self.hidden(x))
 
 
 class Net(nn.Module):

@@ -10,6 +10,7 @@ import pytest
 
 import isomorph
 from isomorph import errors, init, nn, ops
+from isomorph.conformance.nets import MLP
 
 isomorph.backend("mxnet")  # MXNet 1.9.1 imports on today's NumPy with the adapter's help only
 
@@ -21,16 +22,6 @@ from isomorph.backends.mxnet import framework  # noqa: E402
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 7, 5)).astype("float32")
 COMPILE = pytest.mark.parametrize("compile", [None, True, False])
-
-
-class MLP(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.hidden = nn.Dense(256, activation="relu")
-        self.out = nn.Dense(10)
-
-    def forward(self, x):
-        return self.out(self.hidden(x))
 
 
 class Net(nn.Module):

@@ -9,20 +9,11 @@ import tensorflow as tf
 
 import isomorph
 from isomorph import init, nn, ops
+from isomorph.conformance.nets import MLP
 from isomorph.errors import InvalidArgumentError, LayerNotSupportedError, ShapeMismatchError
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((4, 4, 9, 6)).astype("float32")
-
-
-class MLP(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.hidden = nn.Dense(256, activation="relu")
-        self.out = nn.Dense(10)
-
-    def forward(self, x):
-        return self.out(self.hidden(x))
 
 
 class Net(nn.Module):

@@ -10,18 +10,9 @@ import torch
 
 from isomorph import init, nn, ops
 from isomorph.conformance.functions import TABLE
+from isomorph.conformance.nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
-
-
-class MLP(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.hidden = nn.Dense(256, activation="relu")
-        self.out = nn.Dense(10)
-
-    def forward(self, x):
-        return self.out(self.hidden(x))
 
 
 class Net(nn.Module):
@@ -165,3 +156,12 @@ def test_state_dict_with_statistics_loads_before_the_first_data():
     expected = trained(IMAGES)
     fresh.native.load_state_dict(trained.native.state_dict())
     torch.testing.assert_close(fresh.eval()(IMAGES), expected)
+
+
+def test_a_method_that_torch_has_too_is_refused():
+    class Halves(MLP):
+        def half(self, x):
+            return x / 2
+
+    with pytest.raises(NotImplementedError, match="half.*\n.*Rename"):
+        Halves().to("torch")
