@@ -163,5 +163,5 @@ def test_a_method_that_torch_has_too_is_refused():
         def half(self, x):
             return x / 2
 
-    with pytest.raises(NotImplementedError, match="half.*\n.*Rename"):
+    with pytest.raises(NotImplementedError, match=r"half.*\n.*Rename"):
         Halves().to("torch")
