@@ -21,7 +21,7 @@ check: .venv/test/done  ## style, types, documentation
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
-	.venv/test/bin/pyright
+	.venv/test/bin/pyright --pythonpath .venv/test/bin/python
 	.venv/test/bin/python -m pytest -q tests/test_docs.py
 
 bench: .venv/test/done  ## ratios against hand-written native code
