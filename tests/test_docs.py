@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 import subprocess
@@ -88,10 +90,22 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-def test_examples_run(path: Path) -> None:
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+@functools.lru_cache
+def example_output(name: str, backend: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ISOMORPH_BACKEND": backend},
+    )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_print_the_same_on_every_backend(path: Path, backend: str) -> None:
+    assert example_output(path.name, backend) == example_output(path.name, "numpy")
 
 
 def test_readme_commands_exist() -> None:
