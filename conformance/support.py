@@ -18,7 +18,8 @@ def layers() -> list[type]:
     """Return every exported layer and container that a backend lowers by its table."""
     exported = [getattr(nn, name) for name in nn.__all__]
     kinds = [kind for kind in exported if isinstance(kind, type) and issubclass(kind, nn.Module)]
-    return [kind for kind in kinds if kind not in (nn.Module, nn.Layer)]
+    layers = [kind for kind in kinds if kind not in (nn.Module, nn.Layer)]
+    return sorted(layers, key=lambda kind: kind.__name__.lower())
 
 
 def page() -> str:

@@ -25,7 +25,9 @@ TargetArgument = Annotated[
 ]
 ShapeOption = Annotated[
     list[str] | None,
-    typer.Option("--shape", help="An input's shape, such as 2,20 or 2,7:int64; once for each input."),
+    typer.Option(
+        "--shape", help="An input's shape, channels first, such as 2,20 or 2,7:int64; once for each input."
+    ),
 ]
 FormatOption = Annotated[str, typer.Option(help="channels_first or channels_last.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
@@ -58,12 +60,17 @@ def run(
 
     The data are random arrays of the given shapes, or what example_inputs() in FILE returns.
     """
+    from contextlib import redirect_stdout
+
     from . import registry
+    from .lowering import checked_format
     from .run import Result, compare
     from .run import run as run_one
     from .target import load
 
-    loaded = load(target)
+    checked_format("--data-format", data_format)
+    with redirect_stdout(sys.stderr):  # what the user's file prints is no part of the report
+        loaded = load(target)
     names = _names(backend, registry)
     inputs = loaded.inputs(shape or [], seed)
     _in_format(inputs, data_format)
@@ -72,7 +79,8 @@ def run(
     with _progress(not as_json) as show:
         for name in names:
             show(f"running {loaded.name} on {name} ({len(results) + 1} of {len(names)})")
-            results.append(run_one(loaded, name, _in_format(inputs, data_format), seed, data_format))
+            with redirect_stdout(sys.stderr):
+                results.append(run_one(loaded, name, _in_format(inputs, data_format), seed, data_format))
     agree = compare(results, tolerance)
     if as_json:
         print(
@@ -175,7 +183,7 @@ def _print_one(name: str, result: Any) -> None:
         return
     print(f"{name} on {result.backend}\n\nparameters before data\n{result.before}\n")
     print(f"parameters after the first call\n{result.after}\n")
-    print(f"{result.parameters:,} parameters, initial values {result.digest}")
+    print(f"{result.parameters:,} trainable parameters, initial values {result.digest}")
     print(f"first predictions, untrained: {' '.join(str(value) for value in result.predictions)}")
     print(f"first call {result.first_call * 1e3:.1f} ms, later calls {result.later_call * 1e3:.2f} ms")
 
@@ -220,7 +228,11 @@ def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, 
                 f"{each.backend}: {each.message}", style="red" if each.status != "not installed" else ""
             )
     done = sum(each.status == "ok" for each in results)
-    print(f"{done} of {len(results)} backends ran and agree" + ("." if agree else "; see above."))
+    differ = sum(each.status == "differs" for each in results)
+    print(
+        f"{done + differ} of {len(results)} backends ran"
+        + (" and agree." if agree else f"; {differ} differ.")
+    )
 
 
 class _progress:  # noqa: N801 - used as a function in a with statement

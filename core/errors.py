@@ -204,7 +204,8 @@ class NativeCallError(IsomorphError, RuntimeError):
 
     @classmethod
     def at(cls, path: str, backend: str, inputs: object, cause: BaseException) -> NativeCallError:
-        first = (str(cause).strip().splitlines() or [""])[0]
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        first = next((line for line in lines if line[-1] != ":"), "")
         return cls(
             f"{path}: the {backend} framework failed on inputs {inputs}: "
             f"{type(cause).__name__}: {first}\n"

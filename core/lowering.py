@@ -43,9 +43,7 @@ def to(
         if changes["dtype"] not in FLOATS:
             raise InvalidArgumentError.choice("to", "dtype", FLOATS, dtype)
     if data_format is not None:
-        if data_format not in DATA_FORMATS:
-            raise InvalidArgumentError.choice("to", "data_format", DATA_FORMATS, data_format)
-        changes["data_format"] = data_format
+        changes["data_format"] = checked_format("to", data_format)
     if compile != "unchanged":
         if compile not in (None, True, False):
             raise InvalidArgumentError.of("to", "compile", "True, False or None", compile)
@@ -62,6 +60,13 @@ def to(
         _recompile(old, options)
     else:
         bind(module, adapter, options)
+
+
+def checked_format(where: str, data_format: str) -> str:
+    """Return a data format; raises `InvalidArgumentError` for any other word."""
+    if data_format not in DATA_FORMATS:
+        raise InvalidArgumentError.choice(where, "data_format", DATA_FORMATS, data_format)
+    return data_format
 
 
 def _recompile(binding: Binding, options: Options) -> None:

@@ -79,9 +79,10 @@ def compare(results: list[Result], tolerance: float) -> bool:
         # A comparison that NaN fails as well.
         if not same or not result.difference <= tolerance:
             result.status = "differs"
-            result.message = f"from {done[0].backend}: " + (
-                "logits" if same else "shapes" if result.shapes != done[0].shapes else "initial values"
-            )
+            what = f"outputs by {result.difference:.1e}, more than {tolerance:.1e}"
+            if not same:
+                what = "shapes" if result.shapes != done[0].shapes else "initial values"
+            result.message = f"differs from {done[0].backend}: {what}"
     return bool(done) and all(result.status in ("ok", "not installed") for result in results)
 
 

@@ -34,7 +34,7 @@ class Summary:
           Sequential
     0     Dense               weight (3, ?) bias (3,)  3*? + 3
     1     Dense               weight (2, ?) bias (2,)  2*? + 2
-    total 5 and 2 parameters of unknown size; not trainable: 0
+    known so far 5, and 2 parameters or buffers of unknown size
     """
 
     rows: tuple[Row, ...]
@@ -51,8 +51,12 @@ class Summary:
         table = [tuple(asdict(row).values()) for row in (head, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*table)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
-        rest = f" and {self.unknown} parameters of unknown size" if self.unknown else ""
-        return "\n".join([*lines, f"total {self.total:,}{rest}; not trainable: {self.not_trainable:,}"])
+        total = (
+            f"total {self.total:,}: {self.total - self.not_trainable:,} trainable, {self.not_trainable:,} not"
+        )
+        if self.unknown:
+            total = f"known so far {self.total:,}, and {self.unknown} parameters or buffers of unknown size"
+        return "\n".join([*lines, total])
 
     __repr__ = __str__
 

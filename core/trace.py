@@ -45,6 +45,14 @@ class Trace:
         except IsomorphError as error:
             _locate(error, module)
             raise
+        except TypeError as cause:
+            if "TensorSpec" not in str(cause):
+                raise
+            raise ForwardError(
+                f"{module.label}: a function in forward can't take a shape-only tensor: {cause}.\n"
+                "  Write it with operators and isomorph.ops, which work on every framework's tensors.",
+                path=module.path,
+            ) from cause
         if output is None:
             raise ForwardError(
                 f"{module.label}: forward returned nothing.\n  End it with a return statement.",

@@ -202,6 +202,16 @@ def test_forward_that_returns_nothing(backend):
     fails(lambda: NoReturn().to(backend)(X), errors.ForwardError, "NoReturn: forward returned nothing")
 
 
+def test_a_frameworks_function_in_forward_is_named():
+    import torch
+
+    class Foreign(NoForward):
+        def forward(self, x):
+            return torch.relu(self.a(x))
+
+    fails(lambda: Foreign()(X), errors.ForwardError, r"(?s)Foreign: .*isomorph\.ops")
+
+
 def test_no_forward(backend):
     fails(lambda: NoForward().to(backend)(X), errors.ForwardError, "has no forward")
 

@@ -54,7 +54,7 @@ def test_sums_and_products_agree_with_numbers(first, second) -> None:
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.integers(1, 3), st.integers(13, 40))
 def test_convolution_formula_agrees_with_numbers(kernel, stride, padding, dilation, size) -> None:
     def height(given):
-        net = nn.Conv1d(3, kernel, stride, padding, dilation)
+        net = nn.Conv1d(3, kernel, stride=stride, padding=padding, dilation=dilation)
         return net.infer(TensorSpec((2, 5, given))).shape[2]
 
     assert value(height(H), h=size) == height(size)

@@ -153,8 +153,10 @@ class Module(Tree):
         if len(inputs) == 1 and not named:
             x = inputs[0]
             try:
-                run = self._isomorph.runs[type(x), x.shape[1:], x.dtype]
-            except (KeyError, AttributeError, TypeError):
+                run = self._isomorph.runs.get((type(x), x.shape[1:], x.dtype))
+            except (AttributeError, TypeError):
+                run = None
+            if run is None:
                 return self._call(inputs, named)
             try:
                 return run(x)
