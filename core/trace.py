@@ -93,7 +93,8 @@ def tracing_shapes(root: Module) -> Iterator[Trace]:
 
     What a `forward` stores on its module meanwhile is taken back: it holds no values.
     """
-    before = [(module, dict(vars(module))) for _, module in root.named_modules()]
+    nets = (module for _, module in root.named_modules() if not hasattr(module, "infer_shapes"))
+    before = [(module, dict(vars(module))) for module in nets]
     trace = Trace(root)
     token = _current.set(trace)
     try:
