@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import isomorph
-from isomorph import Adapter, nn
+from isomorph import Adapter, init, nn
 from isomorph.conformance.cases import CASES, Case
+from isomorph.nn.rules import same_padding
 
 FORMATS = ("channels_first", "channels_last")
 
@@ -80,3 +81,31 @@ def test_running_statistics_after_steps(framework: Adapter, steps: int) -> None:
 
 def test_backend_names() -> None:
     assert next(info.name for info in isomorph.available()) == "numpy"
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "expected"),
+    [
+        (12, 3, 2, 1, (0, 1)),
+        (11, 3, 2, 1, (1, 1)),
+        (7, 4, 1, 1, (1, 2)),
+        (9, 3, 1, 3, (3, 3)),
+        (8, 1, 3, 1, (0, 0)),
+    ],
+)
+def test_same_padding_puts_the_extra_zero_at_the_end(size, kernel, stride, dilation, expected) -> None:
+    assert same_padding(size, kernel, stride, dilation) == expected
+
+
+def test_same_padding_in_numbers(framework: Adapter) -> None:
+    """Windows of 1 2 3 4 at stride 2 are 1 2 3 and 3 4 0; before, they would be 0 1 2 and 2 3 4."""
+    net = nn.Conv1d(1, 3, stride=2, padding="same", bias=False, weight_init=init.Ones()).to(framework.name)
+    output = framework.to_numpy(net(np.array([[[1, 2, 3, 4]]], "float32")))
+    assert output.tolist() == [[[6, 7]]]
+
+
+def test_convolution_is_not_flipped_in_numbers(framework: Adapter) -> None:
+    """Cross-correlation, as every framework's convolution: 1*10 + 2*100 with the kernel 10 100."""
+    net = nn.Conv1d(1, 2, bias=False).to(framework.name)
+    net.weight.set([[[10, 100]]])
+    assert framework.to_numpy(net(np.array([[[1, 2, 3]]], "float32"))).tolist() == [[[210, 320]]]
