@@ -101,18 +101,17 @@ def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: 
     key = (type(given), given.shape[1:], given.dtype)
     normalizes = any(isinstance(each, BatchNorm) and each.training for _, each in module.named_modules())
     direct = run
-    if normalizes:  # a batch of one has no variance: its shape is checked each time
-
-        def direct(x: Any) -> Any:
-            return run(prepare(module, binding, x)) if x.shape[0] > 1 else call(module, (x,), {})
-
-    elif given is not prepared:
+    if given is not prepared:
 
         def direct(x: Any) -> Any:
             return run(prepare(module, binding, x))
 
+    def checked(x: Any) -> Any:
+        # A batch of one has no variance: its shape is checked each time.
+        return direct(x) if x.shape[0] > 1 else call(module, (x,), {})
+
     try:
-        module._isomorph.runs[key] = direct
+        module._isomorph.runs[key] = checked if normalizes else direct
     except TypeError:  # a framework's shape that can't be hashed: such calls are checked always
         return
 

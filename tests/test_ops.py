@@ -39,6 +39,14 @@ def test_abstract_rule_gives_the_same_shape_and_type(name: str) -> None:
     assert np.dtype(spec.dtype).kind == wanted.dtype.kind
 
 
+@pytest.mark.parametrize(("a", "b"), [(0.0, -1e9), (0, -1e9), (1.5, 2)])
+def test_where_of_two_numbers_is_single_precision(framework: Adapter, a: float, b: float) -> None:
+    x = framework.from_numpy(np.array([-1, 1], "float32"), nn.Module()._isomorph.options)
+    output = framework.to_numpy(ops.where(x > 0, a, b))
+    assert output.dtype == np.float32
+    np.testing.assert_array_equal(output, np.array([b, a], np.float32))
+
+
 class Through(nn.Module):
     """A net whose forward is one function, with a weight so that it is a net."""
 

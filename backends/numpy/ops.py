@@ -52,8 +52,6 @@ class NumpyOps(Ops):
         return np.minimum(*_same_type(a, b))
 
     def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        if isinstance(a, float) or (isinstance(b, float) and not hasattr(a, "dtype")):
-            a = np.float32(a) if not hasattr(b, "dtype") else a
         return np.where(condition, *_same_type(a, b))
 
     def negative(self, x: Tensor) -> Tensor:
@@ -156,7 +154,12 @@ class NumpyOps(Ops):
 
 
 def _same_type(a: Any, b: Any) -> tuple[Any, Any]:
-    """Let a Python number take the other operand's type, as in NumPy 2 on every version."""
+    """Let a Python number take the other operand's type, as in NumPy 2 on every version.
+
+    Two numbers are single precision if one of them is a float.
+    """
+    if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
+        return (np.float32(a), np.float32(b)) if isinstance(a, float) or isinstance(b, float) else (a, b)
     if isinstance(a, (int, float)) and hasattr(b, "dtype"):
         a = np.asarray(
             a,
