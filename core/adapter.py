@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from .errors import GradientsNotSupportedError, StructureError
+from .errors import GradientsNotSupportedError, NotSupportedError
 from .init.laws import Array
 from .ops.table import Ops
 from .shape import Shape
 from .tensor import TensorSpec
 
 if TYPE_CHECKING:
-    from .nn.module import Module
+    from .nn.module import Layer, Module
     from .parameter import Parameter
     from .trace import Call
 
@@ -181,6 +181,12 @@ class Adapter(ABC):
 
         return enter
 
+    def check_options(self, options: Options) -> None:  # noqa: B027 - most frameworks follow all
+        """Raise `NotSupportedError` for a data type or a `compile` that the framework can't follow.
+
+        It is asked before a net is lowered; what it lets pass must be done, never silently otherwise.
+        """
+
     # Tensors.
 
     @abstractmethod
@@ -248,8 +254,11 @@ class Adapter(ABC):
 
     def variables(self, binding: Binding) -> Any:
         """Return the framework's state tree, where it keeps state apart from modules."""
-        raise StructureError(
-            f"The {self.name} backend keeps its values in the native module; there are no variables."
+        raise NotSupportedError.of(
+            self.name,
+            "variables",
+            "it keeps its values in the native module",
+            "Use net.native, or net.parameters().",
         )
 
     def set_variables(self, binding: Binding, variables: Any) -> None:
@@ -257,6 +266,20 @@ class Adapter(ABC):
         self.variables(binding)
 
     # Parameters.
+
+    def native_parameters(self, binding: Binding, module: Module) -> dict[str, tuple[int, ...] | None]:
+        """Return what the framework itself lists for a module's native object, in its order.
+
+        Names are the framework's own, without counters that differ from one net to the next; the
+        shape is native, None for what the framework lists but gave no memory yet. What it does not
+        have yet is not in it. Nothing of the description answers here.
+        """
+        raise NotSupportedError.of(
+            self.name,
+            "native.parameters",
+            "its adapter does not list them",
+            "Define native_parameters in the adapter, or use net.parameters().",
+        )
 
     @abstractmethod
     def is_ready(self, slot: Slot) -> bool:
@@ -288,4 +311,21 @@ class Adapter(ABC):
 
         In the native layout. Raises `GradientsNotSupportedError` where there are none.
         """
-        raise GradientsNotSupportedError(f"The {self.name} backend has no gradients.")
+        raise GradientsNotSupportedError.of(
+            self.name, "gradients", "it computes forward only", "Move the net to a framework that has them."
+        )
+
+    # Reports.
+
+    def native_script(self, layer: Layer, data_format: str, training: bool) -> str:
+        """Return Python source that makes one layer in the framework's own API, without Isomorph.
+
+        It defines ``run(parameters, x)``, which takes canonical arrays by name and returns the
+        layer's output as an array. Suites write it beside a failure, for the framework's maintainers.
+        """
+        raise NotSupportedError.of(
+            self.name,
+            "native.script",
+            f"its adapter writes no {type(layer).__name__} in the framework's own API",
+            "Define native_script in the adapter, or reproduce the failure with the net itself.",
+        )

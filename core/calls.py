@@ -163,7 +163,7 @@ def make_ready(module: Module, binding: Binding, values: list[Any], keywords: di
     """Check the inputs' shapes and types, and give every parameter shape and values."""
     specs = tuple(_spec(module, binding, value) for value in values)
     named = {name: _spec(module, binding, value) for name, value in keywords.items()}
-    parameters = list(module.state().values())
+    parameters = _with_siblings(list(module.state().values()))
     with shapes_kept(module):
         with tracing_shapes(module) as trace:
             run_trace(module, specs, named)
@@ -173,6 +173,12 @@ def make_ready(module: Module, binding: Binding, values: list[Any], keywords: di
         draw_values(waiting)
         store(parameters)
     remember_inputs(trace)
+
+
+def _with_siblings(parameters: list[Parameter]) -> list[Parameter]:
+    """Return parameters with those of the layers that own them: a shared one's owner may be elsewhere."""
+    found = {id(p): p for parameter in parameters for p in (parameter, *parameter._siblings())}
+    return list(found.values())
 
 
 def _spec(module: Module, binding: Binding, value: Any) -> Any:

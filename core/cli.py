@@ -1,4 +1,4 @@
-"""The command line: ``isomorph run``, ``isomorph summary``, ``isomorph backends``.
+"""The command line: ``isomorph run``, ``isomorph summary``, ``isomorph backends``, and others' groups.
 
 Exit codes: 0 all is well, 1 a backend failed or differs, 2 the command's own arguments.
 """
@@ -256,8 +256,17 @@ class _progress:  # noqa: N801 - used as a function in a with statement
             self.status.stop()
 
 
+def _add_commands() -> None:
+    """Add the groups of commands that entry points of ``isomorph.commands`` name."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="isomorph.commands"):
+        app.add_typer(point.load(), name=point.name)
+
+
 def main() -> None:
     """Run the command line; our own errors become one message and exit code 2."""
+    _add_commands()
     try:
         app()
     except IsomorphError as error:

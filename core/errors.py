@@ -137,17 +137,40 @@ class BackendBrokenError(IsomorphError, ImportError):
         )
 
 
-class LayerNotSupportedError(IsomorphError, NotImplementedError):
+class NotSupportedError(IsomorphError, NotImplementedError):
+    """A backend can't do what was asked; `capability` names it, as ``"compile"`` or ``"dtype.float64"``."""
+
+    capability = ""
+
+    @classmethod
+    def of(cls, backend: str, capability: str, able: str, hint: str) -> NotSupportedError:
+        return cls(
+            f"The {backend} backend does not support {capability}: {able}.\n  {hint}",
+            backend=backend,
+            capability=capability,
+        )
+
+
+class LayerNotSupportedError(NotSupportedError):
     """A backend has no lowering for a layer, an option or an attribute name."""
 
     @classmethod
-    def at(cls, path: str, backend: str, what: str, hint: str) -> LayerNotSupportedError:
+    def at(
+        cls, path: str, backend: str, what: str, hint: str, capability: str = ""
+    ) -> LayerNotSupportedError:
         return cls(
             f"{path}: the {backend} backend cannot lower {what}.\n  {hint}",
             path=path,
             backend=backend,
             received=what,
+            capability=capability or f"layer.{what}",
         )
+
+
+class GradientsNotSupportedError(NotSupportedError):
+    """The backend has no gradients, or does not keep them on its parameters."""
+
+    capability = "gradients"
 
 
 class InitializerError(IsomorphError, ValueError):
@@ -193,10 +216,6 @@ class MixedBackendsError(IsomorphError, TypeError):
             expected=expected,
             received=received,
         )
-
-
-class GradientsNotSupportedError(IsomorphError, NotImplementedError):
-    """The backend has no gradients, or does not keep them on its parameters."""
 
 
 class NativeCallError(IsomorphError, RuntimeError):

@@ -71,12 +71,14 @@ def checked_format(where: str, data_format: str) -> str:
 
 def _recompile(binding: Binding, options: Options) -> None:
     """Change only how calls are compiled: the native modules stay."""
+    binding.adapter.check_options(options)
     binding.options = binding.root._isomorph.options = options
     binding.forget_runs()
 
 
 def bind(root: Module, adapter: Adapter, options: Options) -> Binding:
     """Lower the tree of `root`, carrying ready values along; on failure all is as before."""
+    adapter.check_options(options)
     parameters = list(root.state().values())
     modules = [module for _, module in root.named_modules()]
     for module in modules:

@@ -111,7 +111,8 @@ class Parameter(Operators):
             old is None or size is None or old == size for old, size in zip(old_shape, new)
         )
         if not fits:
-            raise ShapeMismatchError.at(self.name, "shape", old_shape, new)
+            hint = "Known sizes stay; make a new layer for other ones."
+            raise ShapeMismatchError.at(self.name, "shape", old_shape, new, hint)
         self._shape = Shape(size if old is None else old for old, size in zip(old_shape, new))
 
     @property
@@ -169,7 +170,8 @@ class Parameter(Operators):
         shape, old = parameter_values_shape(values), self._shape
         fits = len(shape) == len(old) and all(s is None or s == n for s, n in zip(old, shape))
         if not fits:
-            raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape))
+            hint = "Values are given in the canonical layout, that of shape."
+            raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape), hint)
         values = np.array(values, dtype=numpy_dtype(self.dtype), order="C")
         if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
             self._slot.write(values)

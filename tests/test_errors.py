@@ -337,6 +337,7 @@ def test_a_layer_without_lowering(backend):
     net = nn.Sequential(nn.Dense(3), Strange())
     error = fails(lambda: net.to(backend), errors.LayerNotSupportedError, "1: the .* cannot lower Strange")
     assert error.path == "1"
+    assert (error.backend, error.capability) == (backend, "layer.Strange")
     assert net.backend is None
 
 
@@ -362,5 +363,29 @@ def test_every_error_refines_a_builtin_and_pickles():
 def test_gradients_on_numpy_are_refused():
     net = nn.Dense(3).to("numpy")
     net(X)
-    fails(lambda: net.gradients(ops.sum, X), errors.GradientsNotSupportedError, "forward only")
-    fails(lambda: net.weight.grad, errors.GradientsNotSupportedError, "forward only")
+    for call in (lambda: net.gradients(ops.sum, X), lambda: net.weight.grad):
+        error = fails(call, errors.GradientsNotSupportedError, "forward only")
+        assert (error.backend, error.capability) == ("numpy", "gradients")
+
+
+def test_what_a_backend_lacks_is_one_kind_of_error():
+    for kind in (errors.LayerNotSupportedError, errors.GradientsNotSupportedError):
+        assert issubclass(kind, errors.NotSupportedError)
+    # Raised by a backend that writes its own text.
+    assert errors.GradientsNotSupportedError("none here").capability == "gradients"
+    error = errors.NotSupportedError.of("ours", "device.gpu", "it works on CPUs", "Use device=None.")
+    assert str(error) == (
+        "The ours backend does not support device.gpu: it works on CPUs.\n  Use device=None."
+    )
+    assert pickle.loads(pickle.dumps(error)).capability == "device.gpu"
+    named = errors.LayerNotSupportedError.at("a.b", "ours", "a name", "Rename it.", "name.bind")
+    assert (named.capability, named.path) == ("name.bind", "a.b")
+
+
+def test_variables_where_there_are_none(backend):
+    net = nn.Dense(3).to(backend)
+    if backend == "jax":
+        assert net.variables == {}
+        return
+    error = fails(lambda: net.variables, errors.NotSupportedError, "native module")
+    assert error.capability == "variables"

@@ -7,7 +7,7 @@ import pytest
 
 import isomorph
 from isomorph import Adapter, init, nn
-from isomorph.conformance.cases import CASES, Case
+from isomorph.conformance.layer_cases import CASES, Case
 from isomorph.nn.rules import same_padding
 
 FORMATS = ("channels_first", "channels_last")

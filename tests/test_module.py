@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from isomorph import Adapter, TensorSpec, init, nn, ops
-from isomorph.errors import ForwardError, ShapeMismatchError
+from isomorph.errors import ForwardError, NotSupportedError, ShapeMismatchError
 
 X = np.random.default_rng(0).standard_normal((2, 5)).astype("float32")
 
@@ -271,7 +271,7 @@ def test_summary_changes_nothing() -> None:
 def test_float64(framework: Adapter) -> None:
     net = nn.Dense(3).initialize(seed=0)
     if framework.name == "jax":  # single precision unless the process says otherwise
-        with pytest.raises(ValueError, match="jax_enable_x64"):
+        with pytest.raises(NotSupportedError, match="jax_enable_x64"):
             net.to("jax", dtype="float64")
         return
     output = framework.to_numpy(net.to(framework.name, dtype="float64")(X.astype("float64")))

@@ -22,7 +22,7 @@ from .composites import Composite, composite
 from .laws import in_layout
 from .ops import JaxOps
 from .state import Tree, checked_shape, collection_of, find, place_of, state_of
-from .tensors import abstract, device_of, tensor
+from .tensors import abstract, device_of, require_x64, tensor
 
 
 class JaxAdapter(Adapter):
@@ -44,6 +44,10 @@ class JaxAdapter(Adapter):
 
     def __init__(self) -> None:
         self.ops = JaxOps()
+
+    def check_options(self, options: Options) -> None:
+        if options.dtype == "float64":
+            require_x64()
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, jax.Array)
@@ -109,6 +113,14 @@ class JaxAdapter(Adapter):
         for slot, shape in zip(slots, shapes):
             slot.parameter.shape, slot.parameter._value = shape, None
         state.variables = tree
+
+    def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        return state_of(binding).listed(module)
+
+    def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
+        from .script import script
+
+        return script(layer, data_format, training)
 
     def is_ready(self, slot: Slot) -> bool:
         return self.parameter(slot) is not None

@@ -113,7 +113,7 @@ def _refuse_flax_names(module: nn.Module, attributes: dict[str, Any]) -> None:
     for name in sorted(_FLAX_NAMES & {*attributes, *module.own_parameters(), *methods}):
         what = f"an attribute or method named {name!r}"
         hint = f"flax.linen.Module.{name} exists already. Rename it."
-        raise LayerNotSupportedError.at(module.label, "jax", what, hint)
+        raise LayerNotSupportedError.at(module.label, "jax", what, hint, f"name.{name}")
 
 
 def _field_name(name: str, taken: set[str]) -> str:

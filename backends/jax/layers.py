@@ -159,8 +159,13 @@ def pool(layer: Any, binding: Binding) -> Any:
     if isinstance(layer, nn.MaxPool2d):
         function = functools.partial(linen.max_pool, **window)
     else:
-        function = functools.partial(linen.avg_pool, **window, count_include_pad=layer.count_include_pad)
+        function = functools.partial(_avg_pool, **window, count_include_pad=layer.count_include_pad)
     return Function(functools.partial(_channels_last, function) if _channels_first(binding) else function)
+
+
+def _avg_pool(x: Any, *args: Any, **options: Any) -> Any:
+    # Flax divides by counts in float32, whatever the images are (0.12).
+    return linen.avg_pool(x, *args, **options).astype(x.dtype)
 
 
 @JaxAdapter.lowers(nn.GlobalAvgPool2d)

@@ -89,7 +89,7 @@ class JaxOps(Ops):
 
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         if dtype == "float64":
-            require_x64("ops.astype")
+            require_x64()
         return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))
 
     def flatten(self, x: Tensor, start_axis: int) -> Tensor:

@@ -18,7 +18,7 @@ from isomorph.errors import DTypeMismatchError, LayerNotSupportedError, ShapeMis
 from isomorph.init.streams import numpy_dtype
 from isomorph.shape import Shape
 
-from .tensors import concrete, device_of, require_x64
+from .tensors import concrete, device_of
 
 Path = tuple[str, ...]
 Tree = dict[str, Any]
@@ -71,6 +71,24 @@ class State:
     def value(self, slot: Slot) -> Any:
         """Return a parameter's value, None if there is none yet."""
         return find(self.variables, self.path(slot))
+
+    def listed(self, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        """Return the shapes of a module's variables, by their paths from the module on."""
+        found: dict[str, tuple[int, ...] | None] = {}
+        tops = self._tops(module)
+        for (collection, *path), value in flax.traverse_util.flatten_dict(self.variables).items():
+            for top, above in tops:
+                if tuple(path[: len(top)]) == top:
+                    found["/".join((collection, *path[above:]))] = tuple(value.shape)
+        return found
+
+    def _tops(self, module: nn.Module) -> list[tuple[Path, int]]:
+        """Return where a module's variables begin, and how many names are above it."""
+        if id(module) in self.paths:
+            return [(self.paths[id(module)], len(self.paths[id(module)]))]
+        # Flax holds what is in a list or dict in the module around it.
+        inside = [top for child in module.children().values() for top, _ in self._tops(child)]
+        return [(top, len(top) - 1) for top in inside]
 
     def store(self, arrays: Iterable[tuple[Slot, Any]]) -> None:
         """Replace some values; trees handed out before stay as they are."""
@@ -134,8 +152,6 @@ def state_of(binding: Binding) -> State:
     """Return the net's state, made once the whole net is lowered."""
     if "state" not in binding.memory:
         device_of(binding.options)
-        if binding.options.dtype == "float64":
-            require_x64("to")
         native = binding.natives[id(binding.root)]
         state = State(binding, native if isinstance(native, linen.Module) else Holder(native))
         _find_paths(state)
@@ -163,7 +179,7 @@ def _find_paths(state: State) -> None:
     except flax.errors.NameInUseError as cause:
         what = "two attributes that get the same name in Flax"
         hint = f"{cause} Flax calls the items of a list 'blocks' blocks_0, blocks_1: rename one of the two."
-        raise LayerNotSupportedError.at(root.label, "jax", what, hint) from cause
+        raise LayerNotSupportedError.at(root.label, "jax", what, hint, "name.twice") from cause
 
 
 def follow(top: Any, route: list[str]) -> Any:

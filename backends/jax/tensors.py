@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph.adapter import Options
-from isomorph.errors import InvalidArgumentError
+from isomorph.errors import InvalidArgumentError, NotSupportedError
 from isomorph.init.laws import Array
 from isomorph.tensor import TensorSpec
 
@@ -43,12 +43,12 @@ def device_of(options: Options) -> Any:
         raise InvalidArgumentError.of("to", "device", expected, options.device) from cause
 
 
-def require_x64(where: str) -> None:
-    """Raise `InvalidArgumentError` where JAX would turn float64 into float32."""
+def require_x64() -> None:
+    """Raise `NotSupportedError` where JAX would turn float64 into float32."""
     if not jax.config.jax_enable_x64:
-        expected = "one of 32 bits or less, as JAX is set up"
+        able = "as JAX is set up, its types have 32 bits or less"
         hint = 'Before anything else, call jax.config.update("jax_enable_x64", True).'
-        raise InvalidArgumentError.of(where, "dtype", expected, "float64", hint)
+        raise NotSupportedError.of("jax", "dtype.float64", able, hint)
 
 
 def as_spec(value: Any) -> Any:

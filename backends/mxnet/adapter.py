@@ -9,6 +9,7 @@ import numpy as np
 
 from isomorph import nn
 from isomorph.adapter import Adapter, Binding, Deviation, Options, Slot
+from isomorph.errors import NotSupportedError
 from isomorph.init.laws import Array
 from isomorph.ops.table import register
 from isomorph.tensor import TensorSpec
@@ -49,6 +50,12 @@ class MXNetAdapter(Adapter):
     def __init__(self) -> None:
         self.ops = MXNetOps(mx.ndarray)
         register(Symbol, MXNetOps(mx.symbol))
+
+    def check_options(self, options: Options) -> None:
+        context, dtype = context_of(options), options.dtype
+        if dtype == "bfloat16" or (dtype == "float16" and context.device_type == "cpu"):
+            able = f"MXNet has no matrix product in {dtype} on {context}"
+            raise NotSupportedError.of(self.name, f"dtype.{dtype}", able, "Use float32 or float64.")
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, (NDArray, Symbol))
@@ -105,6 +112,15 @@ class MXNetAdapter(Adapter):
             if hasattr(type(native), "isomorph_training"):
                 vars(native)["isomorph_training"] = module.training
 
+    def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        listed = binding.native(module)._collect_params_with_prefix()
+        return {name: None if p._data is None else tuple(p.shape) for name, p in listed.items()}
+
+    def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
+        from .script import script
+
+        return script(layer, data_format, training)
+
     def is_ready(self, slot: Slot) -> bool:
         return self.parameter(slot)._data is not None
 
@@ -128,14 +144,17 @@ class MXNetAdapter(Adapter):
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
         run: Any = self.runner(binding, module)
+        # Each module's own mode counts in a bound call. MXNet 1.9.1 itself gives wrong gradients for
+        # max pooling where it records in predict mode.
+        run.training = True
         slots = {key: binding.slots[key][0] for key in map(id, module.parameters().values())}
         with np_mode():
             for slot in slots.values():
                 for buffer in self.parameter(slot)._grad or ():
                     buffer[()] = 0
-            with autograd.record(train_mode=run.training):
+            with autograd.record():
                 value = loss(run(*inputs))
-            value.backward(train_mode=run.training)
+            value.backward()
             found = {key: self.gradient(slot) for key, slot in slots.items()}
         # Its user has frozen a parameter whose grad_req is "null".
         return {key: np.zeros(slots[key].native_shape()) if g is None else g for key, g in found.items()}

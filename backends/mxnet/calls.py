@@ -82,7 +82,7 @@ class Run:
         if self.compile:
             raise LayerNotSupportedError.at(
                 self.module.label, "mxnet", f"compile=True: {type(cause).__name__}: {cause}",
-                "Gluon could not trace this forward with symbols; use compile=None or False.",
+                "Gluon could not trace this forward with symbols; use compile=None or False.", "compile",
             ) from cause  # fmt: skip
         output = self._eager(inputs)
         self.compile = False

@@ -77,7 +77,7 @@ def by_position(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any
     if {each.kind.name for each in signature.parameters.values()} & {"VAR_POSITIONAL", "VAR_KEYWORD"}:
         raise LayerNotSupportedError.at(
             module.label, "mxnet", f"inputs by keyword to a forward that takes {signature}",
-            "Gluon calls by position; name each input in forward.",
+            "Gluon calls by position; name each input in forward.", "inputs.keyword",
         )  # fmt: skip
     call = signature.bind(None, *inputs, **named)
     call.apply_defaults()

@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn
 from isomorph.adapter import Binding, Slot
-from isomorph.errors import LayerNotSupportedError
 from isomorph.init.laws import Array
 from isomorph.lowering import lower
 from isomorph.tensor import TensorSpec
@@ -41,17 +40,10 @@ def link(binding: Binding) -> None:
     if binding.memory.get("is_linked"):
         return
     context, dtype = context_of(binding.options), binding.options.dtype
-    if dtype == "bfloat16" or (dtype == "float16" and context.device_type == "cpu"):
-        raise LayerNotSupportedError.at(
-            binding.root.label, "mxnet", f"the dtype {dtype} on {context}",
-            "MXNet has no matrix product of that type there; use float32 or float64.",
-        )  # fmt: skip
     for first, *others in binding.slots.values():
         native = first.owner._reg_params[first.native_name]
         native.init = Law(first)
-        # MXNet's batch norm on float16 takes its parameters in float32.
-        is_half_norm = dtype == "float16" and isinstance(first.owner, gluon.nn.BatchNorm)
-        native.cast("float32" if is_half_norm else first.parameter.dtype)
+        native.cast(_dtype_in(first.owner, first.parameter.dtype))
         shape = first.parameter.shape
         # A layer is drawn as one: what is known in it waits, as if unknown, for the last size.
         waits = any(not p.shape.is_known for p in first.module.own_parameters().values())
@@ -61,9 +53,16 @@ def link(binding: Binding) -> None:
             _share(other.owner, other.native_name, native)
     for block in binding.natives.values():
         for native in block._reg_params.values():
+            if not isinstance(native.init, Law):  # a norm's scale or shift that is not learned
+                native.cast(_dtype_in(block, dtype))
             # So Gluon initializes it in the first native call, whether its shape is known or not.
             native._deferred_init = (native.init, [context], mx.init.Uniform(), None)
     binding.memory["is_linked"] = True
+
+
+def _dtype_in(block: Any, dtype: str) -> str:
+    """Return the type of a block's parameters: MXNet's batch norm on float16 takes them in float32."""
+    return "float32" if dtype == "float16" and isinstance(block, gluon.nn.BatchNorm) else dtype
 
 
 def _share(block: Any, name: str, parameter: Any) -> None:

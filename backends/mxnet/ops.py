@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isomorph.errors import ForwardError, InvalidArgumentError
+from isomorph.errors import ForwardError, NotSupportedError
 from isomorph.ops.table import Ops, Tensor
 
 from .framework import FLOATS, NDArray, Symbol
@@ -109,7 +109,8 @@ class MXNetOps(Ops):
 
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         if dtype not in _DTYPES:
-            raise InvalidArgumentError.choice("ops.astype on mxnet", "dtype", _DTYPES, dtype)
+            able = f"its types are {', '.join(_DTYPES)}"
+            raise NotSupportedError.of("mxnet", f"dtype.{dtype}", able, "Convert to one of these.")
         return x.astype(dtype)
 
     def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
@@ -119,6 +120,8 @@ class MXNetOps(Ops):
         return self.npx.log_softmax(self._float(x), axis=axis)
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+        if isinstance(x, NDArray) and np.dtype(x.dtype).kind in "iub":
+            x = x.astype("int64")
         return self.np.sum(x, axis=axis, keepdims=keepdims)
 
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:

@@ -9,18 +9,13 @@ import numpy as np
 
 from isomorph import nn
 from isomorph.adapter import Adapter, Binding, Options, Slot
-from isomorph.errors import GradientsNotSupportedError
+from isomorph.errors import GradientsNotSupportedError, NotSupportedError
 from isomorph.init.laws import Array
 from isomorph.native_class import native_class
 from isomorph.tensor import TensorSpec
 from isomorph.trace import Call
 
 from .ops import NumpyOps
-
-_NO_GRADIENTS = (
-    "The numpy backend computes forward only and has no gradients.\n"
-    '  Move the net to a framework that has them, for example net.to("torch").'
-)
 
 
 class NumpyModule:
@@ -42,6 +37,15 @@ class NumpyAdapter(Adapter):
 
     def __init__(self) -> None:
         self.ops = NumpyOps()
+
+    def check_options(self, options: Options) -> None:
+        if options.compile:
+            hint = "Use compile=None or False, or move the net to a framework that has a compiler."
+            raise NotSupportedError.of(self.name, "compile", "it calls each forward as it is", hint)
+        if options.dtype == "bfloat16":
+            able = "NumPy's products are of float16, float32 or float64"
+            hint = 'Use one of these types, or another backend, such as net.to("torch", dtype="bfloat16").'
+            raise NotSupportedError.of(self.name, "dtype.bfloat16", able, hint)
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, (np.ndarray, np.generic))
@@ -87,6 +91,17 @@ class NumpyAdapter(Adapter):
             if id(module) in binding.natives:
                 binding.natives[id(module)].training = module.training
 
+    def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        found: dict[str, tuple[int, ...] | None] = {}
+        for path, each in module.named_modules():
+            own, native = each.own_parameters(), binding.native(each)
+            # Arrays under other names count too: values that nobody asked for.
+            for name in {**own, **vars(native)}:
+                value = getattr(native, name, None)
+                if name in own or (isinstance(value, np.ndarray) and name not in vars(each)):
+                    found[f"{path}.{name}" if path else name] = None if value is None else value.shape
+        return found
+
     def is_ready(self, slot: Slot) -> bool:
         return getattr(slot.owner, slot.native_name) is not None
 
@@ -100,7 +115,11 @@ class NumpyAdapter(Adapter):
         self.parameter(slot)[...] = array
 
     def gradient(self, slot: Slot) -> Array | None:
-        raise GradientsNotSupportedError(_NO_GRADIENTS)
+        raise self._no_gradients()
 
     def gradients(self, *args: Any, **kwargs: Any) -> dict[int, Array]:
-        raise GradientsNotSupportedError(_NO_GRADIENTS)
+        raise self._no_gradients()
+
+    def _no_gradients(self) -> NotSupportedError:
+        able, hint = "it computes forward only", 'Move the net, for example by net.to("torch").'
+        return GradientsNotSupportedError.of(self.name, "gradients", able, hint)

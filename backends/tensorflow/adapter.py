@@ -18,7 +18,7 @@ from .calls import runner
 from .composites import Composite, Net, compose
 from .framework import device_of, keras, tf
 from .ops import SymbolicOps, TensorFlowOps
-from .variables import TransposedView, input_shape, storage, sufficient_shape
+from .variables import TransposedView, input_shape, relative_path, storage, sufficient_shape, weights_of
 
 
 class TensorFlowAdapter(Adapter):
@@ -94,6 +94,16 @@ class TensorFlowAdapter(Adapter):
             native = binding.natives.get(id(module))
             if isinstance(native, keras.layers.Layer):
                 vars(native)["_isomorph_training"] = module.training
+
+    def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        native = binding.native(module)
+        weights = weights_of(binding, module)
+        return {relative_path(each, module, native): tuple(each.shape) for each in weights}
+
+    def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
+        from .script import script
+
+        return script(layer, data_format, training)
 
     def is_ready(self, slot: Slot) -> bool:
         return id(slot.parameter) in slot.binding.memory.get("variables", ())

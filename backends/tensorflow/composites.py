@@ -169,6 +169,7 @@ def _collides(module: nn.Module) -> bool:
                 "tensorflow",
                 f"the attribute {name!r} of {type(module).__name__}",
                 f"Keras calls a model's own {name}; rename it.",
+                f"name.{name}",
             )
     methods = {name for name in methods if not name.startswith("__") and name != "build"}
     return not reserved().isdisjoint(attributes | methods)

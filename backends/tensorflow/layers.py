@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from isomorph import nn
+from isomorph import nn, ops
 from isomorph.adapter import Binding
 from isomorph.nn.activations import function_name, moves_channels
 from isomorph.nn.arguments import activation_function
@@ -17,9 +17,13 @@ from .ops import flatten_from
 from .variables import Deferred, ParameterLaw, common
 
 
-def keras_activation(value: Any) -> Any:
-    """Return what Keras takes as this activation; its leaky_relu has another slope."""
-    return value if isinstance(value, str) and value != "leaky_relu" else activation_function(value)
+def keras_activation(value: Any, binding: Binding) -> Any:
+    """Return what Keras takes as this activation.
+
+    Keras's leaky_relu has another slope, and its gelu rounds to float32 (3.15 on TensorFlow 2.21).
+    """
+    other = ("leaky_relu", "gelu") if binding.options.dtype == "float64" else ("leaky_relu",)
+    return value if isinstance(value, str) and value not in other else activation_function(value)
 
 
 class Dense(Deferred, keras.layers.Dense):  # type: ignore[misc]
@@ -39,7 +43,7 @@ def dense(layer: nn.Dense, binding: Binding) -> Dense:
     """Lower Dense."""
     return Dense(
         layer.units,
-        activation=keras_activation(layer.activation),
+        activation=keras_activation(layer.activation, binding),
         use_bias=layer.bias is not None,
         kernel_initializer=ParameterLaw(binding, layer, "weight", (1, 0)),
         bias_initializer=ParameterLaw(binding, layer, "bias"),
@@ -172,7 +176,8 @@ def flatten(layer: nn.Flatten, binding: Binding) -> Flatten:
 @TensorFlowAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation by Keras's name of it."""
-    return keras.layers.Activation(function_name(layer), **common(layer, binding))
+    function = keras_activation(function_name(layer), binding)
+    return keras.layers.Activation(function, **common(layer, binding))
 
 
 @TensorFlowAdapter.lowers(nn.Softmax)
@@ -183,7 +188,10 @@ def softmax(layer: nn.Softmax, binding: Binding) -> Any:
 
 @TensorFlowAdapter.lowers(nn.LeakyReLU)
 def leaky_relu(layer: nn.LeakyReLU, binding: Binding) -> Any:
-    """Lower LeakyReLU."""
+    """Lower LeakyReLU. TensorFlow's own holds its slope in float32."""
+    if binding.options.dtype == "float64":
+        slope = layer.negative_slope
+        return keras.layers.Activation(lambda x: ops.leaky_relu(x, slope), **common(layer, binding))
     return keras.layers.LeakyReLU(layer.negative_slope, **common(layer, binding))
 
 

@@ -34,7 +34,8 @@ def _pair(a: Any, b: Any) -> Sequence[Any]:
     """Return two operands of one type; a Python number takes the other's."""
     if isinstance(b, _NUMBERS):
         a = _floating(a) if isinstance(b, float) else _tensor(a)
-        return a, tf.cast(b, a.dtype)
+        # tf.cast alone would round a Python number to float32 first.
+        return a, tf.cast(b, a.dtype) if isinstance(b, bool) else tf.convert_to_tensor(b, a.dtype)
     return _pair(b, a)[::-1] if isinstance(a, _NUMBERS) else _alike((a, b))
 
 
@@ -94,10 +95,16 @@ class TensorFlowOps(Ops):
         return tf.where(tf.cast(condition, tf.bool), *_pair(a, b))
 
     def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
-        return tf.nn.leaky_relu(_floating(x), negative_slope)
+        x = _floating(x)
+        if x.dtype == tf.float64:  # TensorFlow 2.21 holds the slope in float32
+            return tf.where(x > 0, x, x * negative_slope)
+        return tf.nn.leaky_relu(x, negative_slope)
 
     def gelu(self, x: Tensor) -> Tensor:
-        return tf.nn.gelu(_floating(x), approximate=False)
+        x = _floating(x)
+        if x.dtype == tf.float64:  # TensorFlow 2.21 holds the square root of 2 in float32
+            return x * 0.5 * (tf.math.erf(x * 0.5**0.5) + 1)
+        return tf.nn.gelu(x, approximate=False)
 
     def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
         x = _tensor(x)

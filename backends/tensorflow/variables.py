@@ -130,8 +130,28 @@ class Deferred:
 def common(module: nn.Module, binding: Binding) -> dict[str, Any]:
     """Return what every Keras layer is given: its path as name, and the net's data type."""
     check_device(binding.options)
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", module.path).lstrip("_-")
-    return {"name": name or None, "dtype": binding.options.dtype}
+    return {"name": _name(module) or None, "dtype": binding.options.dtype}
+
+
+def _name(module: nn.Module) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", module.path).lstrip("_-")
+
+
+def weights_of(binding: Binding, module: nn.Module) -> list[Any]:
+    """Return the weights that Keras lists for a module; in a list or dict, for what is in it."""
+    native = binding.native(module)
+    if isinstance(native, keras.layers.Layer):
+        return native.weights  # type: ignore[no-any-return]
+    return [weight for child in module.children().values() for weight in weights_of(binding, child)]
+
+
+def relative_path(weight: Any, module: nn.Module, native: Any) -> str:
+    """Return a weight's path from a module on; above it are counters that Keras goes on with."""
+    owner, _, name = "/".join(weight.path.split("/")[-2:]).rpartition("/")
+    own = (*getattr(native, "_trainable_variables", ()), *getattr(native, "_non_trainable_variables", ()))
+    if any(weight is each for each in own):
+        return name
+    return f"{owner.removeprefix(f'{_name(module)}.')}/{name}"
 
 
 def input_shape(call: Call, options: Options) -> Any:

@@ -131,7 +131,7 @@ def conv(layer: Any, binding: Binding) -> Any:
         strides=layer.stride,
         dilation_rate=layer.dilation,
         groups=layer.groups,
-        activation=keras_activation(layer.activation),
+        activation=keras_activation(layer.activation, binding),
         use_bias=layer.bias is not None,
         kernel_initializer=ParameterLaw(binding, layer, "weight", axes),
         bias_initializer=ParameterLaw(binding, layer, "bias"),

@@ -60,6 +60,7 @@ class TorchAdapter(Adapter):
                     self.name,
                     f"an attribute named {name!r}",
                     f"torch.nn.Module.{name} exists already. Rename the attribute.",
+                    f"name.{name}",
                 )
             setattr(native, name, value)
         for name, parameter in own.items():
@@ -109,6 +110,16 @@ class TorchAdapter(Adapter):
             if native is not None:
                 native.training = module.training
 
+    def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+        native = binding.native(module)
+        listed = (*native.named_parameters(), *native.named_buffers())
+        return {name: None if is_lazy(value) else tuple(value.shape) for name, value in listed}
+
+    def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
+        from .script import script
+
+        return script(layer, data_format, training)
+
     def is_ready(self, slot: Slot) -> bool:
         return not is_lazy(self.parameter(slot))
 
@@ -147,4 +158,5 @@ def _refuse_taken_names(module: nn.Module) -> None:
                     "torch",
                     f"a method named {name!r}",
                     f"torch.nn.Module.{name} exists already. Rename the method.",
+                    f"name.{name}",
                 )

@@ -82,7 +82,11 @@ class _Conv(Layer):
     def _channels_per_group(self, channels: int) -> int:
         if channels % self.groups:
             raise ShapeMismatchError.at(
-                self.label, "input channels divisible by groups", self.groups, channels
+                self.label,
+                "input channels divisible by groups",
+                self.groups,
+                channels,
+                "Choose groups that divide the input's channels.",
             )
         return channels // self.groups
 

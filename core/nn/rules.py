@@ -17,11 +17,19 @@ def require_rank(layer: Layer, x: Any, *, exactly: int | None = None, at_least: 
     if exactly is not None and x.ndim != exactly:
         axes = _axes(layer, exactly)
         raise ShapeMismatchError.at(
-            layer.label, f"an input of rank {exactly},", axes, f"the shape {_text(x)}"
+            layer.label,
+            f"an input of rank {exactly},",
+            axes,
+            f"the shape {_text(x)}",
+            "Add or merge axes with ops.reshape, or use a layer for this rank.",
         )
     if x.ndim < at_least:
         raise ShapeMismatchError.at(
-            layer.label, "an input of rank at least", at_least, f"the shape {_text(x)}"
+            layer.label,
+            "an input of rank at least",
+            at_least,
+            f"the shape {_text(x)}",
+            "Add a batch axis, for example with x[None].",
         )
 
 

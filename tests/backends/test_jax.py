@@ -522,10 +522,19 @@ def test_dtypes(dtype):
     np.testing.assert_allclose(np.asarray(fresh(IMAGES), "float32"), reference, atol=0.05)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "count_include_pad": False}])
+def test_means_over_what_is_not_padding_keep_their_type(dtype, options):
+    net = nn.AvgPool2d(3, stride=2, **options).to("jax", dtype=dtype)
+    assert net(IMAGES).dtype == dtype
+
+
 def test_float64_needs_x64():
-    with pytest.raises(errors.InvalidArgumentError, match="jax_enable_x64"):
-        MLP().to("jax", dtype="float64")
-    with pytest.raises(errors.InvalidArgumentError, match="jax_enable_x64"):
+    net = MLP().to("jax")
+    with pytest.raises(errors.NotSupportedError, match="jax_enable_x64"):
+        net.to(dtype="float64")
+    assert net.dtype == "float32"
+    with pytest.raises(errors.NotSupportedError, match="jax_enable_x64"):
         ops.astype(jnp.ones(3), "float64")
 
 

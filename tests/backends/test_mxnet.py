@@ -405,9 +405,17 @@ def test_float64_keeps_its_precision():
     close(output, expected, 1e-12)
 
 
+@pytest.mark.parametrize(
+    "layer", [lambda: nn.BatchNorm(affine=False), lambda: nn.LayerNorm(bias=False)], ids=["batch", "layer"]
+)
+def test_what_a_norm_does_not_learn_has_the_nets_type(layer):
+    expected = layer().to("numpy", dtype="float64")(X)
+    close(layer().to("mxnet", dtype="float64")(X), expected, 1e-11)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_a_type_without_products_is_refused(dtype):
-    with pytest.raises(errors.LayerNotSupportedError, match=f"{dtype} on cpu"):
+    with pytest.raises(errors.NotSupportedError, match=f"{dtype} on cpu"):
         MLP().to("mxnet", dtype=dtype)
 
 
@@ -427,8 +435,9 @@ def test_unknown_device(device):
 
 
 def test_a_type_that_mxnet_lacks_is_named():
-    with pytest.raises(errors.IsomorphError, match="float32"):
+    with pytest.raises(errors.NotSupportedError, match="float32") as caught:
         ops.astype(array(X), "int16")
+    assert caught.value.capability == "dtype.int16"
 
 
 # Declared deviations: each is there, and no greater than declared.

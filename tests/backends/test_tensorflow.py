@@ -384,6 +384,22 @@ def test_dtypes(dtype):
     np.testing.assert_allclose(tf.cast(output, tf.float32), reference, atol=0.05)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.GELU(),
+        lambda: nn.LeakyReLU(0.3),
+        lambda: nn.Dense(3, activation="gelu"),
+        lambda: nn.Conv1d(3, 1, activation="leaky_relu"),
+    ],
+)
+def test_constants_have_the_type_of_float64(layer):
+    x = X.astype("float64").reshape(2, 4, 5)
+    reference = layer().initialize(seed=1).to("numpy", dtype="float64")
+    output = layer().initialize(seed=1).to("tensorflow", dtype="float64")(x)
+    np.testing.assert_allclose(output, reference(x), rtol=1e-14, atol=1e-15)
+
+
 @pytest.mark.parametrize("convert", [tf.Variable, keras.Variable], ids=["tf", "keras"])
 def test_variables_as_inputs(convert):
     net = MLP().initialize(seed=1).to("tensorflow")

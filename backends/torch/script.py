@@ -1,0 +1,88 @@
+"""Scripts that make one layer in PyTorch's own API."""
+
+from __future__ import annotations
+
+from isomorph import nn
+from isomorph import script as parts
+
+from .adapter import TorchAdapter
+
+_HEAD = "import numpy\nimport torch\nimport torch.nn.functional as F"
+_CONV = (
+    'torch.nn.Conv{spatial}d(parameters["weight"].shape[1] * {groups}, {out_channels}, {kernel_size}, '
+    "{stride}, {padding!r}, {dilation}, {groups}, {has_bias})"
+)
+_LAYERS = {
+    nn.Dense: 'torch.nn.Linear(parameters["weight"].shape[1], {units}, {has_bias})',
+    nn.Conv1d: _CONV,
+    nn.Conv2d: _CONV,
+    nn.MaxPool2d: "torch.nn.MaxPool2d({kernel_size}, {stride}, {padding})",
+    nn.AvgPool2d: "torch.nn.AvgPool2d({kernel_size}, {stride}, {padding}, count_include_pad={counted})",
+    nn.GlobalAvgPool2d: "torch.nn.AdaptiveAvgPool2d(1)",
+    nn.BatchNorm: "kind(x.shape[1], {eps}, {momentum}, {affine})",
+    nn.LayerNorm: "torch.nn.LayerNorm(x.shape[-1], {eps}, {affine}, {has_bias})",
+    nn.Embedding: "torch.nn.Embedding({num_embeddings}, {embedding_dim})",
+    nn.Dropout: "torch.nn.Dropout({p})",
+    nn.Flatten: "torch.nn.Flatten({start_axis})",
+    nn.ReLU: "torch.nn.ReLU()",
+    nn.GELU: "torch.nn.GELU()",
+    nn.SiLU: "torch.nn.SiLU()",
+    nn.Tanh: "torch.nn.Tanh()",
+    nn.Sigmoid: "torch.nn.Sigmoid()",
+    nn.LeakyReLU: "torch.nn.LeakyReLU({negative_slope})",
+    nn.Softmax: "torch.nn.Softmax({axis})",
+}
+_FUNCTIONS = {
+    "relu": "torch.relu(y)",
+    "gelu": "F.gelu(y)",
+    "silu": "F.silu(y)",
+    "tanh": "torch.tanh(y)",
+    "sigmoid": "torch.sigmoid(y)",
+    "softmax": "torch.softmax(y, -1)",
+    "log_softmax": "torch.log_softmax(y, -1)",
+    "leaky_relu": "F.leaky_relu(y, 0.01)",
+}
+
+
+def script(layer: nn.Layer, data_format: str, training: bool) -> str:
+    """Return the source; see `Adapter.native_script`."""
+    before, after = parts.moved(layer, data_format, "channels_first", "torch.movedim")
+    is_mean = isinstance(layer, nn.AvgPool2d)
+    padding, stride = getattr(layer, "padding", 0), getattr(layer, "stride", (1,))
+    # PyTorch's own "same" is for convolutions at stride 1 only.
+    is_same = padding == "same" and (not hasattr(layer, "dilation") or max(stride) > 1)
+    call = parts.filled(
+        "torch",
+        layer,
+        _LAYERS,
+        padding=0 if is_same else padding,
+        counted=is_same or getattr(layer, "count_include_pad", True),
+    )
+    if isinstance(layer, nn.BatchNorm):
+        if data_format == "channels_last":
+            before, after = ["x = numpy.moveaxis(x, -1, 1)"], ["y = torch.movedim(y, 1, -1)"]
+        before.append("kinds = torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d")
+        before.append("kind = (*kinds, torch.nn.BatchNorm3d)[x.ndim - 2]")
+    if is_same:
+        inside = ["inside = numpy.ones_like(x)"] if is_mean else []
+        fill = "-numpy.inf" if isinstance(layer, nn.MaxPool2d) else "0"
+        names = ("x", "inside") if is_mean else ("x",)
+        before += [*inside, *parts.same_widths(layer), *parts.padded("widths", fill, names)]
+    values = parts.values(layer, TorchAdapter.table)
+    state = ", ".join(f'"{name}": torch.tensor({value})' for name, value in values.items())
+    load = [f"layer.load_state_dict({{{state}}}, strict=False, assign=True)"] if values else []
+    divide = ["y = y / layer(torch.tensor(inside))"] if is_same and is_mean else []
+    if isinstance(layer, nn.GlobalAvgPool2d) and not layer.keepdims:
+        divide = ["y = y[:, :, 0, 0]"]
+    lines = [
+        *before,
+        f"layer = {call}",
+        *load,
+        f"layer.train({training})",
+        "y = layer(torch.tensor(x))",
+        *divide,
+        *after,
+        *parts.activated("torch", layer, _FUNCTIONS),
+        "y = y.detach().numpy()",
+    ]
+    return parts.assembled(_HEAD, lines)

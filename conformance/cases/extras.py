@@ -1,0 +1,118 @@
+"""Cases of native modules and compiled calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
+from .layers import ROWS, feature_of
+from .write import Case, case, chain, dense, layer, numbers, spread
+
+
+def _extra(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
+    return case(f"extras.{name}", clause, steps, ask, feature=more.pop("feature", name.split(".")[0]), **more)
+
+
+def native() -> list[Case]:
+    """Return the cases of what the framework is given."""
+    found: list[Case] = []
+    for slug, spec, shape in ROWS:
+        if slug != "plain":
+            continue
+        x = numbers([[1, 2]], "int64") if spec["kind"] == "Embedding" else spread(*shape)
+        steps: list[Any] = [["construct", {"spec": spec}], TO, SEED, ["call", {"inputs": [x]}], ["native", {}]]
+        has_values = spec["kind"] in ("Dense", "Conv1d", "Conv2d", "BatchNorm", "LayerNorm", "Embedding")
+        ask: list[Any] = [[4, "native.class", {"kind": spec["kind"]}]]
+        found.append(_extra(f"native.{feature_of(spec)}.class", "W-1", steps, ask, oracle="published"))
+        if has_values:
+            found.append(
+                _extra(f"native.{feature_of(spec)}.parameters", "W-2", steps,
+                       [[4, "native.names", {"kind": spec["kind"]}], [4, "native.memory"]], oracle="published")
+            )
+            if spec["kind"] != "Embedding":
+                found.append(
+                    _extra(f"native.{feature_of(spec)}.deferred", "W-3",
+                           [["construct", {"spec": spec}], TO, SEED, ["native", {}]], [[3, "native.memory"]])
+                )
+    found += [
+        _extra("native.chain.deferred", "W-3", [NET, TO, SEED, ["native", {}]], [[3, "native.memory"]]),
+        _extra("native.chain.ready", "W-2", [NET, TO, SEED, CALL, ["native", {}]], [[4, "native.memory"]]),
+        _extra("native.composite.deferred", "W-3",
+               [["construct", {"spec": RESIDUAL}], TO, SEED, ["native", {}]], [[3, "native.memory"]]),
+        _extra("native.composite.infer-holds-nothing", "W-3",
+               [["construct", {"spec": RESIDUAL}], TO, SEED, ["infer", {"shapes": [[2, 5]]}], ["native", {}]],
+               [[4, "native.memory"]]),
+        _extra("native.composite.user-class", "W-4",
+               [["construct", {"spec": RESIDUAL}], TO, SEED, CALL, ["native", {}]], [[4, "native.user_class"]]),
+        _extra("native.tensors.numpy-in", "W-5", [NET, TO, SEED, CALL], [[3, "output.owned"]]),
+        _extra("native.tensors.native-in", "W-5",
+               [NET, TO, SEED, ["call", {"inputs": [X], "as_native": True}]], [[3, "output.owned"], [3, "output"]],
+               oracle="reference"),
+        _extra("native.tensors.integers-in", "W-5",
+               [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], TO, SEED,
+                ["call", {"inputs": [TOKENS], "as_native": True}]], [[3, "output.owned"], [3, "output"]],
+               oracle="reference"),
+        _extra("native.variables", "W-6", [NET, TO, SEED, CALL, ["variables", {}], CALL],
+               [[4, "tree"], [5, "values"], [5, "output"]], oracle="reference"),
+    ]
+    return found
+
+
+def compiled() -> list[Case]:
+    """Return the cases of compiled calls."""
+    nets = {
+        "mlp": (chain(dense(7, activation="relu"), dense(3)), (2, 5)),
+        "composite": (RESIDUAL, (2, 5)),
+        "conv": (
+            chain(layer("Conv2d", out_channels=5, kernel_size=3, padding="same"), layer("ReLU"),
+                  layer("MaxPool2d", kernel_size=2), layer("Flatten"), dense(3)),
+            (2, 3, 11, 7),
+        ),
+        "norm": (chain(dense(7), layer("LayerNorm"), layer("GELU"), dense(3)), (2, 5)),
+    }
+    found: list[Case] = []
+    for name, (spec, shape) in nets.items():
+        x = spread(*shape)
+        steps: list[Any] = [
+            ["construct", {"spec": spec}],
+            ["to", {"compile": False}],
+            SEED,
+            ["call", {"inputs": [x]}],
+            ["to", {"compile": True}],
+            ["call", {"inputs": [x]}],
+        ]
+        found.append(
+            _extra(f"compile.equals-eager.{name}", "C-1", steps,
+                   [[5, "output", {"like": 3}], [5, "output"]], oracle="relation", timeout=120.0)
+        )
+    compile_first: list[Any] = [["construct", {"spec": nets["mlp"][0]}], ["to", {"compile": True}], SEED, CALL]
+    norm = chain(dense(3), layer("BatchNorm"))
+    needs = ("extras.compile.equals-eager.mlp",)
+    found += [
+        _extra("compile.before-data", "C-1", compile_first, [[3, "values"], [3, "output"]], oracle="reference",
+               needs=needs, timeout=120.0),
+        _extra("compile.another-batch-size", "C-2", [*compile_first, ["call", {"inputs": [spread(11, 5)]}]],
+               [[4, "output"]], oracle="reference", needs=needs, timeout=120.0),
+        _extra("compile.another-feature-size", "C-2", [*compile_first, ["call", {"inputs": [spread(2, 11)]}]],
+               [[4, "error"]], needs=needs, timeout=120.0),
+        _extra("compile.follows-values", "C-3",
+               [*compile_first, ["set", {"path": "1.bias", "data": spread(3, salt=5)}], CALL], [[5, "output"]],
+               oracle="reference", needs=needs, timeout=120.0),
+        _extra("compile.follows-force", "C-3",
+               [*compile_first, ["initialize", {"seed": 12, "force": True}], CALL], [[5, "output"]],
+               oracle="reference", needs=needs, timeout=120.0),
+        _extra("compile.follows-modes", "C-3",
+               [["construct", {"spec": norm}], ["to", {"compile": True}], SEED,
+                ["call", {"inputs": [spread(7, 5)]}], ["mode", {"training": False}],
+                ["call", {"inputs": [spread(7, 5)]}]],
+               [[3, "statistics"], [3, "output"], [5, "output"]], oracle="reference", needs=needs, timeout=120.0),
+        _extra("compile.off-and-on", "C-1",
+               [*compile_first, ["to", {"compile": False}], CALL, ["to", {"compile": True}], CALL],
+               [[5, "output"], [7, "output"]], oracle="reference", needs=needs, timeout=120.0),
+    ]
+    return found
+
+
+def cases() -> list[Case]:
+    """Return all of them."""
+    return [*native(), *compiled()]

@@ -1,0 +1,127 @@
+"""How a case is written down: short names for nets, arrays and steps, all of them plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomorph.conformance.model import rules
+from isomorph.conformance.spec import SUITE
+from isomorph.conformance.worker.sites import CORE_LAYERS
+
+Data = dict[str, Any]
+Case = dict[str, Any]
+Step = list[Any]
+# What nets are made of that no backend may leave out.
+CORE = (*CORE_LAYERS, "Graph", "share")
+
+
+def layer(kind: str, **options: Any) -> Data:
+    """Return a layer as data."""
+    return {"kind": kind, **options}
+
+
+def dense(units: int, **options: Any) -> Data:
+    """Return a Dense layer."""
+    return layer("Dense", units=units, **options)
+
+
+def chain(*children: Data) -> Data:
+    """Return a Sequential."""
+    return {"kind": "Sequential", "children": list(children)}
+
+
+def graph(program: list[Any], output: Any, **parts: Any) -> Data:
+    """Return a user's own module: children, parameters, build, inputs, ties."""
+    return {"kind": "Graph", "program": program, "output": output, **parts}
+
+
+def spread(*shape: int, dtype: str = "float32", salt: int = 0, **more: Any) -> Data:
+    """Return distinct, asymmetric values without zeros."""
+    return {"shape": list(shape), "dtype": dtype, "fill": "spread", "salt": salt, **more}
+
+
+def indices(*shape: int, below: int, dtype: str = "int64") -> Data:
+    """Return whole numbers below a bound."""
+    return {"shape": list(shape), "dtype": dtype, "fill": "indices", "below": below}
+
+
+def numbers(values: Any, dtype: str = "float32") -> Data:
+    """Return an array of given values."""
+    return {"values": values, "dtype": dtype}
+
+
+def law(name: str, **options: Any) -> Data:
+    """Return an initial law."""
+    return {"law": name, **options}
+
+
+def values_for(spec: Data, shape: tuple[int, ...], data_format: str = "channels_first") -> Data:
+    """Return values for each parameter of one layer that meets an input of a shape."""
+    dtype = "int64" if spec["kind"] == "Embedding" else "float32"
+    sizes = rules.infer(spec, shape, dtype, None, False, data_format).parameters
+    found: Data = {}
+    for salt, (name, size) in enumerate(sizes.items(), 1):
+        positive = {"scale": 0.5, "offset": 2.0} if name == "running_var" else {}
+        found[name] = {**spread(*[n for n in size if n is not None], salt=salt), **positive}
+    return found
+
+
+def case(
+    name: str,
+    clause: str,
+    steps: list[Step],
+    ask: list[Any],
+    *,
+    feature: str,
+    oracle: str = "rules",
+    needs: tuple[str, ...] = (),
+    expect: Data | None = None,
+    timeout: float = 30.0,
+    since: str = SUITE,
+    status: str = "active",
+) -> Case:
+    """Return one case; its level is the first part of its id, its capabilities follow from its steps."""
+    made: Case = {
+        "id": name,
+        "clause": clause,
+        "level": name.partition(".")[0],
+        "feature": feature,
+        "capabilities": capabilities(steps),
+        "since": since,
+        "status": status,
+        "oracle": oracle,
+        "needs": list(needs),
+        "timeout": timeout,
+        "steps": steps,
+        "ask": ask,
+    }
+    return {**made, "expect": expect} if expect else made
+
+
+def capabilities(steps: list[Step]) -> list[str]:
+    """Return what a backend must support for these steps beyond the core."""
+    found: set[str] = set()
+    for verb, arguments in steps:
+        found |= {f"layer.{kind}" for kind in kinds(arguments) if kind not in CORE}
+        dtype = arguments.get("dtype") if verb == "to" else None
+        if dtype not in (None, "float32"):
+            found.add(f"dtype.{dtype}")
+        if verb == "to" and arguments.get("compile"):
+            found.add("compile")
+        if verb == "gradients" or arguments.get("what") == "grad":
+            found.add("gradients")
+        if verb == "native":
+            found.add("native.parameters")
+        if verb == "variables":
+            found.add("variables")
+    return sorted(found)
+
+
+def kinds(data: Any) -> set[str]:
+    """Return the kinds of layers that data mention, at any depth."""
+    if isinstance(data, dict):
+        own = {data["kind"]} if isinstance(data.get("kind"), str) else set()
+        return own.union(*(kinds(each) for each in data.values()))
+    if isinstance(data, list):
+        return set().union(*(kinds(each) for each in data))
+    return set()

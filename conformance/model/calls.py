@@ -1,0 +1,271 @@
+"""Shapes and numbers through a whole net: the layers' rules and formulas, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isomorph.conformance.data import operand
+
+from . import formulas, functions, rules
+from .tree import UNKNOWN, Net, Node, Parameter, Spec, Unknown, node_at
+
+Input = tuple[tuple[int | None, ...], str | None]
+Sizes = dict[Parameter, tuple[int | None, ...]]
+# Steps of central differences, in double precision.
+STEP = 1e-5
+
+
+class Refused(Exception):
+    """The spec asks for an error here: its class and the facts it must carry."""
+
+    def __init__(self, kind: str, **facts: Any) -> None:
+        super().__init__(kind, facts)
+        self.facts = {"type": kind, **{name: value for name, value in facts.items() if value is not None}}
+
+
+def trace(
+    net: Net, node: Node, inputs: list[Any], named: dict[str, Any] | None = None
+) -> tuple[list[Input], Sizes]:
+    """Return the outputs' shapes and types, and the sizes that parameters take; nothing changes."""
+    for each in inputs:
+        if isinstance(each, tuple) and 0 in each[0][1:]:
+            raise Refused("ShapeMismatchError", path=net.label(node))
+    inputs = [_typed(each, net) for each in inputs]
+    tracer = _Tracer(net)
+    outputs = tracer.run(node, inputs, {name: _typed(each, net) for name, each in (named or {}).items()})
+    return outputs, tracer.sizes
+
+
+def _typed(each: Any, net: Net) -> Any:
+    return (each[0], each[1] or net.dtype) if isinstance(each, tuple) else each
+
+
+class _Program:
+    """What shapes and numbers share: containers and programs are followed in the same way."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+
+    def run(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> list[Any]:
+        """Return a node's outputs."""
+        if node.kind == "Sequential":
+            for child in node.children.values():
+                inputs = self.run(child, inputs)
+            return inputs
+        if node.kind == "Graph":
+            return self._graph(node, inputs, named or {})
+        return [self.layer(node, inputs[0])]
+
+    def _graph(self, node: Node, inputs: list[Any], named: dict[str, Any]) -> list[Any]:
+        names = node.options.get("inputs", ["x"])
+        self.fill(node, dict(zip(names, inputs)))
+        values = {**dict(zip(names, inputs)), **named}
+        for result, callee, arguments, *rest in node.options["program"]:
+            given = [self._argument(node, each, values) for each in arguments]
+            home, _, function = callee.partition(".")
+            if home in ("ops", "operator"):
+                values[result] = self.function_of(callee.removeprefix("ops."), given, rest[0] if rest else {})
+            else:
+                values[result] = self.run(node_at(node, callee), given)[0]
+        output = node.options["output"]
+        return [values[name] for name in ([output] if isinstance(output, str) else output)]
+
+    def _argument(self, node: Node, argument: Any, values: dict[str, Any]) -> Any:
+        if isinstance(argument, list):
+            return [self._argument(node, each, values) for each in argument]
+        if not isinstance(argument, str):
+            return argument
+        if argument.startswith("="):
+            return argument[1:]
+        if argument.startswith("self."):
+            return self.parameter(node.parameters[argument[5:]])
+        return values.get(argument)
+
+    def fill(self, node: Node, inputs: dict[str, Any]) -> None:
+        """Fill unknown sizes of a node's own parameters."""
+
+    def layer(self, node: Node, x: Any) -> Any:
+        """Return a layer's output."""
+        raise NotImplementedError
+
+    def parameter(self, parameter: Parameter) -> Any:
+        """Return a parameter where a program names it."""
+        raise NotImplementedError
+
+    def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
+        """Return a function's output."""
+        raise NotImplementedError
+
+
+class _Tracer(_Program):
+    """Shapes and types."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__(net)
+        self.sizes: Sizes = {}
+
+    def fill(self, node: Node, inputs: dict[str, Any]) -> None:
+        for name, sizes in node.options.get("build", {}).items():
+            parameter = node.parameters[name]
+            if None in self._shape(parameter):
+                self.sizes[parameter] = tuple(
+                    inputs[size.partition(".")[0]][0][int(size.partition(".")[2])]
+                    if isinstance(size, str)
+                    else size
+                    for size in sizes
+                )
+
+    def _shape(self, parameter: Parameter) -> tuple[int | None, ...]:
+        return self.sizes.get(parameter, parameter.shape)
+
+    def layer(self, node: Node, x: Any) -> Any:
+        shape, dtype = x
+        known = {name: self._shape(parameter) for name, parameter in node.parameters.items()}
+        spec = {"kind": node.kind, **node.options}
+        try:
+            seen = rules.infer(
+                spec, shape, dtype, known, node.training, self.net.data_format, self.net.dtype
+            )
+        except rules.Refusal as refusal:
+            raise Refused(
+                refusal.kind,
+                path=self.net.label(node),
+                expected=refusal.expected,
+                received=refusal.received,
+            ) from refusal
+        for name, parameter in node.parameters.items():
+            if seen.parameters[name] != parameter.shape:
+                self.sizes[parameter] = seen.parameters[name]
+        return seen.shape, seen.dtype
+
+    def parameter(self, parameter: Parameter) -> Any:
+        return self._shape(parameter), self.net.dtype
+
+    def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
+        def zeros(each: Any) -> Any:
+            if isinstance(each, list):
+                return [zeros(one) for one in each]
+            return np.ones([1 if n is None else n for n in each[0]]) if isinstance(each, tuple) else each
+
+        flat = [one for each in given for one in (each if isinstance(each, list) else [each])]
+        dtypes = [each[1] if isinstance(each, tuple) else type(each) for each in flat]
+        dtypes = [each for each in dtypes if each is not str]
+        output = compute(name, [zeros(each) for each in given], options)
+        return np.shape(output), functions.result_dtype(name, dtypes, options)
+
+
+def compute(name: str, given: list[Any], options: Spec) -> Any:
+    """Return what a function of the step language gives for arrays, in double precision."""
+    if given and isinstance(given[0], list):
+        given = given[0]
+    if name == "einsum" and isinstance(given[0], str):
+        given, options = given[1:], {"equation": given[0]}
+    settings = {key: tuple(each) if isinstance(each, list) else each for key, each in options.items()}
+    return functions.FUNCTIONS[name](*given, **settings)
+
+
+@dataclass
+class Gradients:
+    """Gradients by parameter, and how many terms the sums behind them have."""
+
+    values: dict[int, Any]
+    terms: int
+
+
+class Forward(_Program):
+    """Numbers, in double precision."""
+
+    def __init__(self, net: Net, values: dict[Parameter, Any] | None = None) -> None:
+        super().__init__(net)
+        self.values = values or {}
+        self.updates: dict[Parameter, Any] = {}
+        self.terms = 1
+        self.scale = 0.0
+
+    def parameter(self, parameter: Parameter) -> Any:
+        found = self.updates.get(parameter, self.values.get(parameter, parameter.value))
+        return found if isinstance(found, Unknown) else np.asarray(found, "float64")
+
+    def layer(self, node: Node, x: Any) -> Any:
+        values = {name: self.parameter(parameter) for name, parameter in node.parameters.items()}
+        if isinstance(x, Unknown) or any(isinstance(each, Unknown) for each in values.values()):
+            return UNKNOWN
+        spec = {"kind": node.kind, **node.options}
+        try:
+            done = formulas.forward(spec, values, x, node.training, self.net.data_format)
+        except rules.Refusal as refusal:
+            raise Refused(refusal.kind, path=self.net.label(node)) from refusal
+        for name, value in done.updates.items():
+            self.updates[node.parameters[name]] = value
+        self.terms = max(self.terms, done.reduced)
+        weight = _greatest(values["weight"]) if "weight" in values else 1.0
+        self.scale = max(self.scale, _greatest(x) * weight, 0.0 if done.y is None else _greatest(done.y))
+        return UNKNOWN if done.y is None else done.y
+
+    def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
+        flat = [one for each in given for one in (each if isinstance(each, list) else [each])]
+        if any(isinstance(each, Unknown) for each in flat):
+            return UNKNOWN
+        self.terms = max(self.terms, *(np.shape(each)[-1] for each in flat if np.ndim(each)), 1)
+        return compute(name, given, options)
+
+    def gradients(self, inputs: list[Any], loss: str) -> Gradients:
+        """Return the loss's derivative by each learned element, by central differences."""
+        found: dict[int, Any] = {}
+        learned = [each for each in self.net.state().values() if each.trainable]
+        terms = 1
+        for parameter in learned:
+            if isinstance(parameter.value, Unknown):
+                found[id(parameter)] = UNKNOWN
+                continue
+            values = np.asarray(parameter.value, "float64")
+            slope = np.zeros_like(values)
+            for index in np.ndindex(*values.shape):
+                ends = []
+                for step in (STEP, -STEP):
+                    moved = values.copy()
+                    moved[index] += step
+                    forward = Forward(self.net, {parameter: moved})
+                    (output, *_) = forward.run(self.net.root, inputs)
+                    ends.append(_LOSSES[loss](output))
+                    terms = max(terms, forward.terms * output.size)
+                slope[index] = (ends[0] - ends[1]) / (2 * STEP)
+            found[id(parameter)] = slope
+        self.scale = max([self.scale, *(_greatest(each) for each in found.values() if each is not UNKNOWN)])
+        return Gradients(found, terms)
+
+
+def _greatest(values: Any) -> float:
+    finite = np.abs(np.asarray(values, "float64"))
+    finite = finite[np.isfinite(finite)]
+    return float(finite.max()) if finite.size else 0.0
+
+
+_LOSSES: dict[str, Any] = {
+    "sum": lambda y: y.sum(),
+    "half-square-sum": lambda y: 0.5 * (y * y).sum(),
+    "mean-cube": lambda y: (y**3).mean(),
+}
+
+
+def single_function(name: str, specs: list[Any], options: Spec) -> dict[str, Any]:
+    """Return what one function of `isomorph.ops` must give for arrays made from data."""
+    arrays = [operand(each) for each in specs]
+    dtypes = [each.dtype.name if isinstance(each, np.ndarray) else type(each) for each in arrays]
+    given = [each.astype("float64") if _is_floating(each) else each for each in arrays]
+    output = compute(name, given, options)
+    outputs = output if isinstance(output, list) else [output]
+    dtype = functions.result_dtype(name, dtypes, options) or "int64"
+    return {
+        "owned": True,
+        "output": [np.asarray(each) for each in outputs],
+        "shapes": [list(np.shape(each)) for each in outputs],
+        "dtypes": [dtype] * len(outputs),
+    }
+
+
+def _is_floating(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f"

@@ -1,0 +1,401 @@
+"""The spec as a machine: from steps to what every backend must show after each of them.
+
+It holds its own nets, draws its own values and computes with its own formulas; it knows nothing
+of the code under test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from isomorph.conformance.data import array
+
+from . import laws
+from .calls import Forward, Refused, single_function, trace
+from .tree import UNKNOWN, Net, Node, Parameter, Request, Spec, cast, construct, node_at, tie
+
+
+@dataclass
+class Expected:
+    """What the spec says of one step: the counterpart of what a worker sees."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    law_calls: list[list[Any]] = field(default_factory=list)
+    warnings: int = 0
+    state: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    aliases: dict[str, dict[str, str]] = field(default_factory=dict)
+    terms: int = 1
+    """The most terms that an element of the output is a sum of: numerical comparisons need it."""
+    scale: float = 0.0
+    """The greatest number met on the way to the output: roundings are relative to it."""
+
+
+class Machine:
+    """The nets of one case, as the spec has them."""
+
+    def __init__(self) -> None:
+        self.nets: dict[str, Net] = {}
+        self.orders = itertools.count(1)
+        self.now = Expected()
+
+    def run(self, steps: list[Any]) -> list[Expected]:
+        """Return what each step must show; it ends at the first error, as a worker does."""
+        found = []
+        for verb, arguments in steps:
+            arguments = dict(arguments)
+            goes_on = arguments.pop("goes_on", False)
+            self.now = Expected()
+            try:
+                self.now.result = getattr(self, f"do_{verb}")(**arguments) or {}
+            except Refused as refusal:
+                self.now.error = refusal.facts
+            self.now.state = {name: self._state(net) for name, net in self.nets.items()}
+            self.now.aliases = {name: net.aliases() for name, net in self.nets.items()}
+            found.append(self.now)
+            if self.now.error and not goes_on:
+                break
+        return found
+
+    def _state(self, net: Net) -> list[dict[str, Any]]:
+        return [
+            {
+                "path": path,
+                "name": path,
+                "kind": "parameter" if parameter.trainable else "buffer",
+                "state": parameter.state,
+                "shape": list(parameter.shape),
+                "dtype": net.dtype,
+                "trainable": parameter.trainable,
+                "requested": bool(parameter.requests)
+                or any(node.requests for node in net.enclosing(net.owner(parameter))),
+                "value": parameter.value,
+                "is_exact": parameter.is_exact,
+            }
+            for path, parameter in net.state().items()
+        ]
+
+    def part(self, net: str, path: str) -> Node:
+        """Return a part of a net."""
+        return node_at(self.nets[net].root, path)
+
+    def parameter(self, net: str, path: str) -> Parameter:
+        """Return a parameter by any of its paths."""
+        holder, _, name = path.rpartition(".")
+        return self.part(net, holder).parameters[name]
+
+    # Making nets.
+
+    def do_construct(self, spec: Spec, net: str = "net") -> None:
+        """Make a net from data."""
+        self.nets[net] = Net(construct(spec))
+
+    def do_to(
+        self,
+        backend: str = "self",
+        net: str = "net",
+        dtype: str | None = None,
+        data_format: str | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Lower a net; ready values are carried along and cast."""
+        subject = self.nets[net]
+        subject.backend = subject.backend if backend == "none" else backend
+        subject.data_format = data_format or subject.data_format
+        if dtype is not None:
+            subject.dtype = dtype
+            for parameter in subject.state().values():
+                parameter.value = cast(parameter.value, dtype)
+        return {"same_object": True, "backend": subject.backend}
+
+    def do_copy(self, to: str, net: str = "net", path: str = "") -> None:
+        """Copy a net, or a part of it."""
+        self.nets[to] = self.nets[net].copied(self.part(net, path))
+
+    def do_pickle(self, to: str, net: str = "net") -> None:
+        """Send a net through pickle: it comes back without a backend."""
+        self.nets[to] = self.nets[net].copied()
+        self.nets[to].backend = None
+
+    def do_assign(self, path: str, spec: Spec, net: str = "net") -> None:
+        """Put a new module in a place of the tree."""
+        holder, _, name = path.rpartition(".")
+        self.part(net, holder).children[name] = construct(spec, self.nets[net].root)
+
+    def do_append(self, spec: Spec, net: str = "net", path: str = "") -> None:
+        """Append a module to a row of modules."""
+        children = self.part(net, path).children
+        children[str(len(children))] = construct(spec, self.nets[net].root)
+
+    def do_remove(self, path: str, net: str = "net") -> None:
+        """Take a module out of a row; those behind it move up."""
+        holder, _, name = path.rpartition(".")
+        children = self.part(net, holder).children
+        del children[name]
+        rest = list(children.values())
+        children.clear()
+        children.update((str(position), child) for position, child in enumerate(rest))
+
+    def do_tie(self, there: str, here: str, net: str = "net") -> None:
+        """Make two places hold one object."""
+        tie(self.nets[net].root, there, here)
+
+    # Sizes and values.
+
+    def do_initialize(
+        self,
+        law: Spec | None = None,
+        patterns: dict[str, Spec] | None = None,
+        seed: int | None = None,
+        force: bool = False,
+        path: str = "",
+        net: str = "net",
+    ) -> None:
+        """Ask for initial values: recorded, and carried out where sizes are known."""
+        subject = self.nets[net]
+        new = Request(law, patterns or {}, seed, next(self.orders))
+        holder, _, name = path.rpartition(".")
+        if path and name in self.part(net, holder).parameters:
+            target = self.parameter(net, path)
+            inside, lists = [target], [target.requests]
+        else:
+            node = self.part(net, path)
+            state = subject.state(node)
+            matching = {p: v for p, v in state.items() if any(re.fullmatch(t, p) for t in new.patterns)}
+            for pattern in new.patterns:
+                if not any(re.fullmatch(pattern, each) for each in state):
+                    raise Refused("InvalidArgumentError", argument="each pattern")
+            inside = list((matching if new.patterns else state).values())
+            lists = [each.requests for _, each, _ in subject.nodes(node)]
+            lists += [each.requests for each in state.values()]
+        learned = [each for each in inside if each.trainable]
+        ready = [each for each in learned if each.state == "ready"]
+        if ready and not force:
+            self.now.warnings += 1
+            if len(ready) == len(learned):
+                return
+        before = [list(each) for each in lists]
+        if force and law is not None:
+            for each in lists:
+                each[:] = [Request(None, {}, old.seed, old.order) for old in each if old.seed is not None]
+        lists[0].append(new)
+        try:
+            self._draw(subject, inside, force)
+        except Refused:
+            for each, old in zip(lists, before):
+                each[:] = old
+            raise
+
+    def _draw(self, net: Net, wanted: list[Parameter], force: bool = False) -> None:
+        """Draw for all whose layer's sizes are known: all or nothing."""
+        chosen = [
+            each
+            for each in wanted
+            if all(other.is_known for other in net.owner(each).parameters.values())
+            and (force or each.state != "ready")
+        ]
+        paths, values = net.paths(), []
+        for each in chosen:
+            law = laws.resolve(net, each)
+            if law is not None and law.get("counted"):
+                self.now.law_calls.append([paths[id(each)], list(each.shape)])
+            try:
+                values.append(laws.draw(net, each))
+            except laws.LawFailed as failed:
+                raise Refused("InitializerError", path=str(failed)) from failed
+        for each, value in zip(chosen, values):
+            each.value, each.is_exact = value, True
+
+    def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
+        """Infer sizes from shapes alone."""
+        subject = self.nets[net]
+        inputs = [(tuple(shape), None) for shape in shapes]
+        output, sizes = trace(subject, subject.root, inputs)
+        self._take(sizes)
+        return {"spec": list(output[0][0])}
+
+    def _take(self, sizes: dict[Parameter, tuple[int | None, ...]]) -> None:
+        for parameter, shape in sizes.items():
+            parameter.shape = shape
+
+    def do_apply_init(
+        self, inputs: list[Any], law: Spec | None = None, seed: int | None = None, net: str = "net"
+    ) -> None:
+        """Infer sizes from data, then initialize."""
+        subject = self.nets[net]
+        arrays = [array(each) for each in inputs]
+        _, sizes = trace(subject, subject.root, [_spec(each, subject) for each in arrays])
+        self._take(sizes)
+        subject.backend = subject.backend or "numpy"
+        waiting = [each for each in subject.state().values() if each.state != "ready"]
+        force = law is not None or (seed is not None and not waiting)
+        self.do_initialize(law, None, seed, force, "", net)
+
+    def do_set(self, path: str, data: Spec, net: str = "net") -> None:
+        """Set a parameter's values; unknown sizes are taken from them."""
+        parameter, values = self.parameter(net, path), array(data)
+        name = self.nets[net].paths()[id(parameter)]
+        fits = len(values.shape) == len(parameter.shape) and all(
+            old is None or old == new for old, new in zip(parameter.shape, values.shape)
+        )
+        if not fits:
+            expected, received = list(parameter.shape), list(values.shape)
+            raise Refused("ShapeMismatchError", path=name, expected=expected, received=received)
+        parameter.shape, parameter.is_exact = tuple(values.shape), True
+        parameter.value = cast(values, self.nets[net].dtype)
+
+    def do_set_all(self, values: dict[str, Any], net: str = "net") -> None:
+        """Set several parameters' values."""
+        for path, data in values.items():
+            self.do_set(path, data, net)
+
+    def do_edit(
+        self, path: str, value: Any, index: list[int] | None = None, add: bool = False, net: str = "net"
+    ) -> None:
+        """Edit a parameter's values in place."""
+        parameter = self._readable(net, path)
+        values = parameter.value.copy()
+        key: Any = slice(None) if index is None else tuple(index)
+        values[key] = values[key] + value if add else value
+        parameter.value = values
+
+    def _readable(self, net: str, path: str) -> Parameter:
+        parameter = self.parameter(net, path)
+        if parameter.state != "ready":
+            name = self.nets[net].paths()[id(parameter)]
+            raise Refused("DeferredInitializationError", path=name, shape=list(parameter.shape))
+        return parameter
+
+    def do_read(self, path: str, what: str = "value", net: str = "net") -> dict[str, Any]:
+        """Read something of a parameter."""
+        parameter = self._readable(net, path)
+        return {"native": True} if what == "native" else {"value": parameter.value}
+
+    def do_mode(self, training: bool, path: str = "", net: str = "net") -> None:
+        """Change between training and evaluation."""
+        for _, node, _ in self.nets[net].nodes(self.part(net, path)):
+            node.training = training
+
+    # Calls.
+
+    def do_call(
+        self,
+        inputs: list[Any],
+        named: dict[str, Any] | None = None,
+        as_native: bool = False,
+        path: str = "",
+        net: str = "net",
+    ) -> dict[str, Any]:
+        """Call a net on data: sizes and values for what waits, then the formulas."""
+        subject, node = self.nets[net], self.part(net, path)
+        subject.backend = subject.backend or "numpy"
+        arrays = [array(each) if isinstance(each, dict) else each for each in inputs]
+        keywords = {name: array(each) for name, each in (named or {}).items()}
+        for each in (*arrays, *keywords.values()):
+            if as_native and _is_other_float(each, subject.dtype):
+                raise Refused("DTypeMismatchError", path=subject.label(node))
+        outputs_spec = self._make_ready(subject, node, arrays, keywords)
+        forward = Forward(subject)
+        outputs = forward.run(node, [*map(_double, arrays)], {k: _double(v) for k, v in keywords.items()})
+        for parameter, value in forward.updates.items():
+            parameter.value, parameter.is_exact = cast(value, subject.dtype), False
+        self.now.terms, self.now.scale = forward.terms, forward.scale
+        return {
+            "owned": True,
+            "output": outputs,
+            "shapes": [list(shape) for shape, _ in outputs_spec],
+            "dtypes": [dtype for _, dtype in outputs_spec],
+        }
+
+    def _make_ready(self, net: Net, node: Node, arrays: list[Any], named: dict[str, Any]) -> Any:
+        specs = [_spec(each, net) for each in arrays]
+        keywords = {name: _spec(each, net) for name, each in named.items()}
+        outputs, sizes = trace(net, node, specs, keywords)
+        before = {parameter: parameter.shape for parameter in net.state().values()}
+        self._take(sizes)
+        # A layer's parameters become ready together, also where another layer shares one.
+        owners = [net.owner(each) for each in net.state(node).values()]
+        inside = {id(p): p for owner in owners for p in owner.parameters.values()}
+        waiting = [p for p in net.state().values() if id(p) in inside and p.state != "ready"]
+        paths = net.paths()
+        try:
+            for each in waiting:
+                if not each.is_known:
+                    raise Refused("StructureError", path=paths[id(each)])
+            self._draw(net, waiting)
+        except Refused:
+            self._take(before)
+            raise
+        return outputs
+
+    def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
+        """Call a net from several threads: each sees the one net."""
+        once = self.do_call(inputs, net=net)
+        return {**once, **{name: once[name] * count for name in ("output", "shapes", "dtypes")}}
+
+    def do_gradients(self, inputs: list[Any], loss: str, net: str = "net") -> dict[str, Any]:
+        """Return gradients of a loss, by central differences in double precision."""
+        subject = self.nets[net]
+        subject.backend = subject.backend or "numpy"
+        arrays = [array(each) for each in inputs]
+        self._make_ready(subject, subject.root, arrays, {})
+        forward = Forward(subject)
+        found = forward.gradients([*map(_double, arrays)], loss)
+        self.now.terms, self.now.scale = found.terms, forward.scale
+        paths = subject.paths()
+        return {"gradients": {paths[key]: value for key, value in found.values.items()}}
+
+    def do_op(self, op: str, arrays: list[Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Compute one function."""
+        return single_function(op, arrays, options)
+
+    # Looking.
+
+    def do_text(self, what: str, net: str = "net") -> None:
+        """Texts are compared between backends only."""
+
+    def do_native(self, net: str = "net", path: str = "") -> dict[str, Any]:
+        """What a native module is, its backend says; whether it holds memory, the spec."""
+        return {"is_ready": all(p.state == "ready" for p in self.nets[net].state().values())}
+
+    def do_variables(self, net: str = "net") -> dict[str, Any]:
+        """Read the framework's state tree and give it back: values are as before."""
+        return {"tree": True}
+
+    def do_count(self, net: str = "net") -> dict[str, Any]:
+        """Count a net's learned elements, a shared parameter once."""
+        learned = [p for p in self.nets[net].state().values() if p.trainable]
+        return {"count": int(sum(np.prod([size or 0 for size in p.shape]) for p in learned))}
+
+    def do_select(self, pattern: str, net: str = "net") -> dict[str, Any]:
+        """Select parameters by a pattern."""
+        state = self.nets[net].state()
+        return {"paths": [path for path, p in state.items() if p.trainable and re.fullmatch(pattern, path)]}
+
+
+def _double(values: Any) -> Any:
+    if not isinstance(values, np.ndarray) or values.dtype.kind in "iub":
+        return values
+    return values.astype("float64")
+
+
+def _is_other_float(values: Any, dtype: str) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.name != dtype
+
+
+def _spec(values: Any, net: Net) -> tuple[tuple[int, ...], str] | Any:
+    """Return an input's shape and type; floating NumPy arrays take the net's type."""
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
+        raise Refused("DTypeMismatchError", path=net.label(net.root))
+    floating = values.dtype.kind == "f" or values.dtype.name == "bfloat16"
+    return values.shape, net.dtype if floating else values.dtype.name
+
+
+__all__ = ["UNKNOWN", "Expected", "Machine"]

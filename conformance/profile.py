@@ -1,0 +1,158 @@
+"""What a backend says of itself: capabilities, native objects, and failures it expects.
+
+All of it lies in ``conformance.toml`` beside the adapter's module, with the backend, not here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from isomorph import nn
+
+from .spec import SUITE
+from .worker.sites import CORE_LAYERS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
+QUESTIONS = {
+    "gradients": "Does net.gradients give derivatives?",
+    "compile": "Does to(compile=True) compile calls?",
+    "variables": "Does the framework keep state apart from modules, so that net.variables is it?",
+    "native.parameters": "Can the framework list the parameters of a native module?",
+    "native.script": "Can a failure be written down as a script in the framework's own API?",
+    "dtype.float64": "Does a net of this type compute in it?",
+    "dtype.float16": "Does a net of this type compute in it?",
+    "dtype.bfloat16": "Does a net of this type compute in it?",
+}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A case that is known to fail, how, and until when."""
+
+    id: str
+    kind: str
+    observable: str
+    reason: str
+    review: datetime.date
+    received: str = ""
+    bound: float = 0.0
+    url: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Profile:
+    """A backend's file, read and checked; `problems` fail its run."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    capabilities: dict[str, bool] = field(default_factory=dict)
+    expectations: dict[str, Expectation] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def questions() -> dict[str, str]:
+    """Return every question that a profile must answer, one for each optional layer too."""
+    exported = (getattr(nn, name) for name in nn.__all__)
+    layers = [each for each in exported if isinstance(each, type) and issubclass(each, nn.Layer)]
+    names = sorted(each.__name__ for each in layers if each is not nn.Layer)
+    asked = {f"layer.{name}": f"Is nn.{name} lowered?" for name in names if name not in CORE_LAYERS}
+    return {**QUESTIONS, **asked}
+
+
+def read(
+    text: str | None, path: str, ids: set[str], versions: dict[str, str | None], today: datetime.date
+) -> Profile:
+    """Return a backend's profile; what is wrong with it is listed, never raised.
+
+    Args:
+        text: The file's text, None if there is no file.
+        path: Where it was looked for.
+        ids: The suite's case ids.
+        versions: The installed version of each package of the framework.
+        today: The day that review dates are held against.
+    """
+    profile = Profile()
+    if text is None:
+        profile.problems.append(f"there is no profile at {path}; `isomorph conformance new-backend` writes one")
+        return profile
+    try:
+        profile.data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        profile.problems.append(f"{path}: {error}")
+        return profile
+    _read_capabilities(profile)
+    for row in profile.data.get("expect", []):
+        _read_expectation(profile, row, ids, versions, today)
+    return profile
+
+
+def _read_capabilities(profile: Profile) -> None:
+    section = profile.data.get("profile", {})
+    suite = section.get("suite")
+    if suite != SUITE:
+        profile.problems.append(f"the profile answers suite {suite!r}; this is {SUITE!r}: look at `list --since {SUITE}`")
+    given = section.get("capabilities", {})
+    for name, question in questions().items():
+        answer = given.get(name)
+        if not isinstance(answer, bool):
+            profile.problems.append(f"capability {name} is not answered with true or false: {question}")
+        else:
+            profile.capabilities[name] = answer
+    for name in given:
+        if name not in questions():
+            profile.problems.append(f"capability {name} is no question of this suite")
+
+
+def _read_expectation(
+    profile: Profile, row: dict[str, Any], ids: set[str], versions: dict[str, str | None], today: datetime.date
+) -> None:
+    where = f"expectation {row.get('id', '?')}"
+    try:
+        expectation = Expectation(**row)
+    except TypeError as error:
+        profile.problems.append(f"{where}: {str(error).partition('()')[2].strip()}")
+        return
+    faults = []
+    if expectation.id not in ids:
+        faults.append("no case has this id")
+    if expectation.kind not in KINDS:
+        faults.append(f"kind {expectation.kind!r} is none of {', '.join(KINDS)}")
+    if not expectation.reason.strip():
+        faults.append("it gives no reason")
+    if not isinstance(expectation.review, datetime.date):
+        faults.append("review is not a date")
+    elif expectation.review < today:
+        faults.append(f"its review was due on {expectation.review}")
+    if not expectation.received and not expectation.bound:
+        faults.append("it states neither what is received nor a bound")
+    faults += _outside(expectation.versions, versions)
+    if expectation.id in profile.expectations:
+        faults.append("it is there twice")
+    profile.problems += [f"{where}: {fault}" for fault in faults]
+    if not faults:
+        profile.expectations[expectation.id] = expectation
+
+
+def _outside(wanted: dict[str, str], installed: dict[str, str | None]) -> list[str]:
+    """Return what is wrong with a range of versions, for those that are installed."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    faults = []
+    for package, text in wanted.items():
+        version = installed.get(package)
+        try:
+            if version is None:
+                faults.append(f"{package} is no package of this backend")
+            elif not SpecifierSet(text, prereleases=True).contains(version):
+                faults.append(f"{package} {version} is outside {text}: look whether it still fails")
+        except InvalidSpecifier:
+            faults.append(f"{text!r} is no range of versions")
+    return faults

@@ -1,0 +1,96 @@
+"""From results to a verdict, and back: a report is believed only where its sums come out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from .judge import GOOD, STATUSES
+from .manifest import LEVELS, Manifest, digest
+
+Report = dict[str, Any]
+Backend = dict[str, Any]
+
+
+def required(manifest: Manifest, selection: list[str] | None = None) -> list[dict[str, Any]]:
+    """Return the cases that must have run: all active ones, or those of a selection."""
+    cases = [case for case in manifest["cases"] if case["status"] == "active"]
+    return cases if selection is None else [case for case in cases if case["id"] in set(selection)]
+
+
+def complete(backend: Backend, manifest: Manifest, selection: list[str] | None) -> Backend:
+    """Return a backend's entry with results joined to the manifest, counted, and judged."""
+    asked = required(manifest, selection)
+    given = {result["id"]: result for result in backend["results"]}
+    provisional = {case["id"] for case in manifest["cases"] if case["status"] == "provisional"}
+    results = [given.get(case["id"], {"id": case["id"], "status": "missing", "ms": 0.0, "attempts": 0}) for case in asked]
+    extra = [result for name, result in given.items() if name in provisional]
+    counts = Counter(result["status"] for result in results)
+    levels = {}
+    for level in LEVELS:
+        inside = {case["id"] for case in asked if case["level"] == level}
+        asked_of = [each for each in results if each["id"] in inside and each["status"] != "unsupported"]
+        passed = sum(each["status"] == "pass" for each in asked_of)
+        levels[level] = {"required": len(asked_of), "passed": passed}
+    executed = sum(count for status, count in counts.items() if status not in ("missing", "blocked"))
+    state = backend["state"]
+    if state not in ("absent", "broken"):
+        good = all(result["status"] in GOOD for result in results) and not backend["problems"] and results
+        state = "conforms" if good else "fails"
+    return {
+        **backend,
+        "state": state,
+        "counts": {status: counts.get(status, 0) for status in STATUSES},
+        "levels": levels,
+        "required": len(results),
+        "executed": executed,
+        "results": results + extra,
+    }
+
+
+def verdict(report: Report) -> dict[str, Any]:
+    """Return whether all is well, and if not, why."""
+    why = []
+    for backend in report["backends"]:
+        name = backend["name"]
+        if backend["state"] in ("absent", "broken"):
+            why.append(f"{name}: {backend['state']}: {backend['message']}")
+        bad = {status: n for status, n in backend["counts"].items() if n and status not in GOOD}
+        if bad:
+            why.append(f"{name}: {', '.join(f'{n} {status}' for status, n in bad.items())}")
+        why += [f"{name}: {problem}" for problem in backend["problems"]]
+        if not backend["required"]:
+            why.append(f"{name}: no case was required")
+    if not report["backends"]:
+        why.append("no backend ran")
+    why += [f"difference: {each['line']}" for each in report["differences"]]
+    return {"ok": not why, "required": len(report["backends"]), "why": why}
+
+
+def faults(report: Report, manifest: Manifest) -> list[str]:
+    """Return why a report can't be believed: another manifest, missing ids, edited sums."""
+    found = []
+    if report.get("manifest") != digest(manifest):
+        found.append(f"it is of the manifest {report.get('manifest')}; this is {digest(manifest)}")
+        return found
+    selection = report["selection"]
+    ids = {case["id"] for case in manifest["cases"]}
+    for backend in report["backends"]:
+        name = backend["name"]
+        seen = Counter(result["id"] for result in backend["results"])
+        found += [f"{name}: {each} is there {n} times" for each, n in seen.items() if n > 1]
+        found += [f"{name}: {each} is no case of this suite" for each in seen if each not in ids]
+        found += [
+            f"{name}: {case['id']} is missing" for case in required(manifest, selection) if case["id"] not in seen
+        ]
+        bad = {result["status"] for result in backend["results"]} - set(STATUSES)
+        found += [f"{name}: there is no status {status!r}" for status in sorted(bad)]
+        if bad:
+            continue
+        again = complete(backend, manifest, selection)
+        for field in ("state", "counts", "levels", "required", "executed"):
+            if again[field] != backend[field]:
+                found.append(f"{name}: {field} says {backend[field]}, its results say {again[field]}")
+    if verdict(report) != report["verdict"]:
+        found.append(f"the verdict says {report['verdict']}, its results say {verdict(report)}")
+    return found

@@ -1,0 +1,294 @@
+"""One case's steps, performed: what a user would do with a net, one verb each."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from isomorph import Adapter, backend, nn, ops
+from isomorph.conformance.data import array, index, operand
+
+from . import build
+from .observe import plain_text, tensor
+
+# The losses that gradients are asked for: functions of a net's output, in `isomorph.ops`.
+LOSSES: dict[str, Callable[[Any], Any]] = {
+    "sum": ops.sum,
+    "half-square-sum": lambda y: ops.sum(y * y) * 0.5,
+    "mean-cube": lambda y: ops.mean(y * y * y),
+}
+
+
+class Session:
+    """The nets of one case, by name, and the verbs that act on them.
+
+    Every verb is a method; it takes its step's arguments and returns what is to be observed.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.nets: dict[str, nn.Module] = {}
+        self.law_calls: list[list[Any]] = []
+
+    def perform(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Perform one step; raises `LookupError` for a verb that this worker does not know."""
+        step = getattr(self, f"do_{verb}", None)
+        if step is None:
+            raise LookupError(f"there is no step {verb!r}")
+        result: dict[str, Any] = step(**arguments) or {}
+        return result
+
+    def part(self, net: str, path: str = "") -> Any:
+        """Return a part of a net by its path."""
+        return build.follow(self.nets[net], path)
+
+    # Making nets.
+
+    def do_construct(self, spec: dict[str, Any], net: str = "net") -> None:
+        """Make a net from data."""
+        self.nets[net] = build.module(spec, self.law_calls)
+
+    def do_to(self, backend: str = "self", net: str = "net", **options: Any) -> dict[str, Any]:
+        """Lower a net: to the backend under test, to the reference, or with other options only."""
+        name = {"self": self.adapter.name, "none": None}.get(backend, backend)
+        returned = self.nets[net].to(name, **options)
+        return {"same_object": returned is self.nets[net], "backend": self._which(net)}
+
+    def _which(self, net: str) -> str | None:
+        name = self.nets[net].backend
+        return "self" if name == self.adapter.name else name
+
+    def do_copy(self, to: str, net: str = "net", path: str = "") -> None:
+        """Copy a net, or a part of it."""
+        self.nets[to] = copy.deepcopy(self.part(net, path))
+
+    def do_pickle(self, to: str, net: str = "net") -> None:
+        """Send a net through pickle."""
+        self.nets[to] = pickle.loads(pickle.dumps(self.nets[net]))
+
+    def do_assign(self, path: str, spec: dict[str, Any], net: str = "net") -> None:
+        """Put a new module in a place of the tree."""
+        holder, _, name = path.rpartition(".")
+        made = build.module(spec, self.law_calls, self.nets[net])
+        inside = self.part(net, holder)
+        if name.isdigit():
+            inside[int(name)] = made
+        else:
+            setattr(inside, name, made)
+
+    def do_append(self, spec: dict[str, Any], net: str = "net", path: str = "") -> None:
+        """Append a module to a row of modules."""
+        self.part(net, path).append(build.module(spec, self.law_calls, self.nets[net]))
+
+    def do_remove(self, path: str, net: str = "net") -> None:
+        """Take a module out of a row of modules."""
+        holder, _, name = path.rpartition(".")
+        del self.part(net, holder)[int(name)]
+
+    def do_tie(self, there: str, here: str, net: str = "net") -> None:
+        """Make two places hold one object."""
+        build.tie(self.nets[net], there, here)
+
+    # Sizes and values.
+
+    def do_initialize(
+        self,
+        law: dict[str, Any] | None = None,
+        patterns: dict[str, Any] | None = None,
+        seed: int | None = None,
+        force: bool = False,
+        path: str = "",
+        net: str = "net",
+    ) -> None:
+        """Ask for initial values, of a net, a part or a parameter."""
+        if patterns is not None:
+            given: Any = {text: build.law(each, self.law_calls) for text, each in patterns.items()}
+        else:
+            given = build.law(law, self.law_calls)
+        self.part(net, path).initialize(given, seed=seed, force=force)
+
+    def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
+        """Infer sizes from shapes alone."""
+        spec = self.nets[net].infer(*(tuple(shape) for shape in shapes))
+        return {"spec": [size if isinstance(size, int) else None for size in spec.shape]}
+
+    def do_apply_init(
+        self,
+        inputs: list[Any],
+        law: dict[str, Any] | None = None,
+        seed: int | None = None,
+        net: str = "net",
+    ) -> None:
+        """Infer sizes from data and initialize."""
+        arrays = tuple(array(each) for each in inputs)
+        self.nets[net].apply_init(arrays, build.law(law, self.law_calls), seed=seed)
+
+    def do_set(self, path: str, data: dict[str, Any], net: str = "net") -> None:
+        """Set a parameter's values."""
+        self.part(net, path).set(array(data))
+
+    def do_set_all(self, values: dict[str, Any], net: str = "net") -> None:
+        """Set several parameters' values."""
+        state = self.nets[net].state()
+        for path, data in values.items():
+            state[path].set(array(data))
+
+    def do_edit(
+        self, path: str, value: Any, index: list[int] | None = None, add: bool = False, net: str = "net"
+    ) -> None:
+        """Edit a parameter's values in place."""
+        parameter = self.part(net, path)
+        key: Any = slice(None) if index is None else tuple(index)
+        if add:
+            parameter[key] += value
+        else:
+            parameter[key] = value
+
+    def do_read(self, path: str, what: str = "value", net: str = "net") -> dict[str, Any]:
+        """Read something of a parameter."""
+        parameter = self.part(net, path)
+        if what == "value":
+            return {"value": tensor(parameter.numpy())}
+        if what == "native":
+            return {"native": parameter.native is not None}
+        if what == "grad":
+            found = parameter.grad
+            return {"value": None if found is None else tensor(found)}
+        return {"text": plain_text(str(getattr(parameter, what)))}
+
+    def do_mode(self, training: bool, path: str = "", net: str = "net") -> None:
+        """Change between training and evaluation."""
+        part = self.part(net, path)
+        part.train() if training else part.eval()
+
+    # Calls.
+
+    def do_call(
+        self,
+        inputs: list[Any],
+        named: dict[str, Any] | None = None,
+        as_native: bool = False,
+        path: str = "",
+        net: str = "net",
+    ) -> dict[str, Any]:
+        """Call a net on data."""
+        module = self.part(net, path)
+        values = [self._input(each, as_native, net) for each in inputs]
+        keywords = {name: self._input(each, as_native, net) for name, each in (named or {}).items()}
+        output = module(*values, **keywords)
+        return self._outputs(output, backend(self.nets[net].backend or self.adapter.name))
+
+    def _input(self, spec: Any, as_native: bool, net: str) -> Any:
+        if not isinstance(spec, dict):
+            return spec
+        values = array(spec)
+        return self.adapter.from_numpy(values, self.nets[net]._isomorph.options) if as_native else values
+
+    def _outputs(self, output: Any, adapter: Adapter) -> dict[str, Any]:
+        outputs = output if isinstance(output, (tuple, list)) else [output]
+        return {
+            "owned": all(adapter.owns(each) for each in outputs),
+            "output": [tensor(adapter.to_numpy(each)) for each in outputs],
+        }
+
+    def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
+        """Call a net from several threads at once, the first call of each."""
+        found: list[Any] = [None] * count
+        start = threading.Barrier(count)
+
+        def call(position: int) -> None:
+            start.wait()
+            try:
+                found[position] = self.do_call(inputs, net=net)
+            except Exception as error:
+                found[position] = error
+
+        threads = [threading.Thread(target=call, args=(position,)) for position in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for each in found:
+            if isinstance(each, Exception):
+                raise each
+        return {"owned": found[0]["owned"], "output": [each["output"][0] for each in found]}
+
+    def do_gradients(self, inputs: list[Any], loss: str, net: str = "net") -> dict[str, Any]:
+        """Ask for the gradients of a loss."""
+        found = self.nets[net].gradients(LOSSES[loss], *(array(each) for each in inputs))
+        return {"gradients": {path: tensor(np.asarray(value)) for path, value in found.items()}}
+
+    def do_op(self, op: str, arrays: list[Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Call one function of `isomorph.ops` on native tensors."""
+        net = nn.ReLU().to(self.adapter.name)
+        given = [self._operand(each, net) for each in arrays]
+        settings = {name: _frozen(value) for name, value in options.items()}
+        home, _, name = op.rpartition(".")
+        if op == "shape":
+            return {"owned": True, "output": [tensor(np.asarray(ops.shape(given[0]), "int64"))]}
+        if op == "operator.getitem":
+            output = given[0][index(options["index"])]
+        elif home == "operator":
+            output = build.operator.__dict__[name](*given)
+        elif op in ("concat", "stack"):
+            output = ops.__dict__[op](given, **settings)
+        elif op == "einsum":
+            output = ops.einsum(settings.pop("equation"), *given)
+        else:
+            output = getattr(ops, op)(*given, **settings)
+        return self._outputs(output, self.adapter)
+
+    def _operand(self, spec: Any, net: nn.Module) -> Any:
+        value = operand(spec)
+        return value if "number" in spec else self.adapter.from_numpy(value, net._isomorph.options)
+
+    # Looking.
+
+    def do_text(self, what: str, net: str = "net") -> dict[str, Any]:
+        """Print something about a net: its parameters, its summary, itself."""
+        subject = self.nets[net]
+        shown = {"parameters": subject.parameters, "summary": subject.summary, "repr": lambda: repr(subject)}
+        return {"text": plain_text(str(shown[what]()))}
+
+    def do_native(self, net: str = "net", path: str = "") -> dict[str, Any]:
+        """Look at the native module: its classes, and what the framework itself lists."""
+        module = self.part(net, path)
+        native = module.native
+        listed = self.adapter.native_parameters(module._isomorph.binding, module)
+        described = self.nets[net]
+        kinds = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(native).__mro__]
+        return {
+            "classes": kinds,
+            "user_class": isinstance(native, type(described)) if not path else None,
+            "listed": {name: None if shape is None else list(shape) for name, shape in listed.items()},
+        }
+
+    def do_variables(self, net: str = "net") -> dict[str, Any]:
+        """Read the framework's state tree, and give it back."""
+        subject = self.nets[net]
+        tree = subject.variables
+        subject.variables = tree
+        return {"tree": tree is not None}
+
+    def do_count(self, net: str = "net") -> dict[str, Any]:
+        """Count a net's learned elements, a shared parameter once."""
+        sizes = [parameter.shape.size for parameter in self.nets[net].parameters().values()]
+        return {"count": int(sum(sizes))}
+
+    def do_select(self, pattern: str, net: str = "net") -> dict[str, Any]:
+        """Select parameters by a pattern."""
+        return {"paths": list(self.nets[net].parameters().select(pattern))}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
+def known_verbs() -> tuple[str, ...]:
+    """Return the verbs of the step language."""
+    return tuple(sorted(name[3:] for name in vars(Session) if name.startswith("do_")))
