@@ -90,9 +90,18 @@ def _observe(
     compare = COMPARISONS[observable]
     found = compare(seen[step], expected[step], options)
     if found is None and literal is not None:
-        received = LITERALS[observable](seen[step])
-        found = None if received == literal else (_short(literal), _short(received))
+        found = _literally(observable, literal, seen[step], expected[step])
     return None if found is None else Mismatch(step, observable, *found)
+
+
+def _literally(observable: str, literal: Any, seen: Seen, expected: Expected) -> Compared:
+    """Compare with what the case itself says: numbers numerically, everything else to the letter."""
+    received = LITERALS[observable](seen)
+    if observable != "output":
+        return None if received == literal else (_short(literal), _short(received))
+    pairs = zip(received, literal, expected.result["dtypes"])
+    found = (close(one, two, dtype, expected.terms, expected.scale) for one, two, dtype in pairs)
+    return next((each for each in found if each is not None), None)
 
 
 def _relation(step: int, observable: str, options: Seen, seen: list[Seen]) -> Mismatch | None:
@@ -364,7 +373,7 @@ LITERALS: dict[str, Callable[[Seen], Any]] = {
     "shapes": lambda seen: {each["path"]: each["shape"] for each in seen["state"]["net"]},
     "states": lambda seen: {each["path"]: each["state"] for each in seen["state"]["net"]},
     "paths": lambda seen: [each["path"] for each in seen["state"]["net"]],
-    "output": lambda seen: [decode(each).tolist() for each in seen["result"]["output"]],
+    "output": lambda seen: [decode(each) for each in seen["result"]["output"]],
     "output.shape": lambda seen: [each["shape"] for each in seen["result"]["output"]],
     "output.dtype": lambda seen: [each["dtype"] for each in seen["result"]["output"]],
     "count": lambda seen: seen["result"]["count"],

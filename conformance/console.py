@@ -51,7 +51,7 @@ def show(report: Report, trace: bool) -> None:
     """Print the outcome: root failures first, then one row a backend, then the verdict."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
     for backend in report["backends"]:
-        _show_failures(console, backend)
+        _show_failures(console, backend, trace)
         if trace:
             for result in backend["results"]:
                 console.print(f"{backend['name']}  {result['id']}  {result['status']}", markup=False)
@@ -82,14 +82,14 @@ def show(report: Report, trace: bool) -> None:
     console.print(f"{'conforms' if ok else 'does not conform'}: {said}", markup=False)
 
 
-def _show_failures(console: Console, backend: Report) -> None:
+def _show_failures(console: Console, backend: Report, trace: bool) -> None:
     bad = [result for result in backend["results"] if result["status"] not in GOOD]
     roots = [result for result in bad if result["status"] not in ("blocked", "missing")]
     for result in roots[:SHOWN]:
         console.print(f"{backend['name']}  {result['status']}  {result['line']}", markup=False)
         console.print(f"    {result['command']}", markup=False)
-        if result.get("script"):
-            console.print("    in the framework's own API: see `script` in the report, or add --trace", markup=False)
+        if trace and result.get("script"):
+            console.print(result["script"], markup=False)
     if len(roots) > SHOWN:
         console.print(f"{backend['name']}  ... and {len(roots) - SHOWN} more")
     for problem in backend["problems"]:

@@ -54,9 +54,13 @@ class Worker:
         backend: The backend's name.
         profile: A profile to use instead of the one beside the adapter.
         memory_mb: Resident memory at which the process is ended.
+        preload: A function, as ``module:name``, that the worker calls before its first case: for the
+            suite's own tests. What such a worker runs is no verdict on the backend, and says so.
     """
 
-    def __init__(self, backend: str, profile: Path | None = None, memory_mb: float = 8192.0) -> None:
+    def __init__(
+        self, backend: str, profile: Path | None = None, memory_mb: float = 8192.0, preload: str = ""
+    ) -> None:
         self.backend, self.memory_mb = backend, memory_mb
         self.home = tempfile.TemporaryDirectory(prefix="isomorph-conformance-", ignore_cleanup_errors=True)
         folder = Path(self.home.name)
@@ -66,6 +70,7 @@ class Worker:
         down_read, down_write = os.pipe()
         up_read, up_write = os.pipe()
         command = [sys.executable, "-m", "isomorph.conformance.worker", str(down_read), str(up_write), backend]
+        command += [preload] if preload else []
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
                 command,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +17,19 @@ from isomorph.errors import BackendNotInstalledError, UnknownBackendError
 from isomorph.version import __version__
 
 from . import differential, profile
-from .judge import Judge
+from .judge import GOOD, Judge
 from .manifest import Manifest, digest, load
 from .process import Worker
+from .script import scripts
 from .verdict import complete, verdict
 
 Report = dict[str, Any]
+Entry = dict[str, Any]
+Answers = dict[str, list[Any]]
 Progress = Callable[[str, int, int, str], None]
+Workers = Callable[[str, "Path | None", float], Worker]
+# How many failures of a backend get a script that stands alone.
+SCRIPTS = 50
 
 
 @dataclass(frozen=True)
@@ -52,46 +57,83 @@ class Settings:
     command: str = "isomorph conformance run"
 
 
-def run(settings: Settings, progress: Progress | None = None, manifest: Manifest | None = None) -> Report:
+def run(
+    settings: Settings,
+    progress: Progress | None = None,
+    manifest: Manifest | None = None,
+    workers: Workers = Worker,
+) -> Report:
     """Run the suite and return the report.
 
     Args:
         settings: How.
         progress: Called with (backend, cases done, cases in all, status of the last one).
         manifest: The suite; by default the one that this release ships.
+        workers: Starts a worker, from a backend's name, a profile and a limit of memory.
     """
     manifest = manifest or load()
-    selection = None if settings.selection is None else _with_needs(settings.selection, manifest)
+    selection = None if settings.selection is None else with_needs(settings.selection, manifest)
     cases = [case for case in manifest["cases"] if case["status"] != "retired"]
     if selection is not None:
         cases = [case for case in cases if case["id"] in set(selection)]
-    started, clock = datetime.datetime.now(datetime.timezone.utc), time.perf_counter()
+    started, clock = now(), time.perf_counter()
     show = progress or (lambda *_: None)
-    answers: dict[str, dict[str, list[Any]]] = {}
+
+    def lane(name: str) -> Lane:
+        lane = Lane(name, settings, lambda name: show(name, 0, len(cases), "starting"))
+        try:
+            for position, case in enumerate(cases if lane.judge else ()):
+                show(lane.name, position + 1, len(cases), lane.run(case)["status"])
+        finally:
+            lane.close()
+        return lane
+
     with ThreadPoolExecutor(settings.workers or os.cpu_count()) as pool:
-        backends = list(pool.map(lambda name: _backend(name, cases, settings, show, answers), settings.backends))
-    backends = [complete(backend, manifest, selection) for backend in backends]
+        lanes = list(pool.map(lane, settings.backends))
+    backends = [complete(lane.entry, manifest, selection) for lane in lanes]
+    answers = {lane.name: lane.answers for lane in lanes if lane.judge}
+    wall_s = time.perf_counter() - clock
+    return report_of(backends, answers, manifest, selection, settings.command, started, wall_s)
+
+
+def now() -> str:
+    """Return the time as a report has it."""
+    text = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return text.replace("+00:00", "Z")
+
+
+def report_of(
+    backends: list[Entry],
+    answers: dict[str, Answers],
+    manifest: Manifest,
+    selection: list[str] | None,
+    command: str,
+    started: str,
+    wall_s: float,
+) -> Report:
+    """Return the report on completed entries of backends, with differences and verdict."""
     statuses = {each["name"]: {r["id"]: r["status"] for r in each["results"]} for each in backends}
     report: Report = {
         "schema": 1,
         "suite": manifest["suite"],
         "spec": manifest["spec"],
         "manifest": digest(manifest),
-        "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "wall_s": round(time.perf_counter() - clock, 2),
+        "started": started,
+        "wall_s": round(wall_s, 2),
         "isomorph": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
-        "command": settings.command,
+        "command": command,
         "selection": selection,
         "backends": backends,
-        "differences": differential.differences(cases, answers, statuses),
+        "differences": differential.differences(manifest["cases"], answers, statuses),
     }
     report["verdict"] = verdict(report)
     return report
 
 
-def _with_needs(names: tuple[str, ...], manifest: Manifest) -> list[str]:
+def with_needs(names: tuple[str, ...], manifest: Manifest) -> list[str]:
+    """Return the ids and all that they need, in the manifest's order."""
     needs = {case["id"]: case["needs"] for case in manifest["cases"]}
     wanted, found = list(names), set()
     while wanted:
@@ -102,20 +144,14 @@ def _with_needs(names: tuple[str, ...], manifest: Manifest) -> list[str]:
     return [name for name in needs if name in found]
 
 
-_ANSWERS = threading.Lock()
-
-
-def _backend(
-    name: str, cases: list[Any], settings: Settings, show: Progress, answers: dict[str, dict[str, list[Any]]]
-) -> dict[str, Any]:
-    """Run the cases on one backend; return its entry in the report, its sums still open."""
-    clock = time.perf_counter()
-    entry: dict[str, Any] = {
+def blank(name: str, message: str = "") -> Entry:
+    """Return the entry of a backend on which nothing ran."""
+    return {
         "name": name,
         "adapter": "",
         "versions": {},
         "state": "absent",
-        "message": "",
+        "message": message,
         "capabilities": {},
         "wall_s": 0.0,
         "peak_mb": 0.0,
@@ -123,43 +159,81 @@ def _backend(
         "problems": [],
         "results": [],
     }
-    try:
-        info = registry.info(name)
-    except UnknownBackendError as error:
-        return {**entry, "message": str(error).splitlines()[0]}
-    entry["name"], entry["versions"] = info.name, dict(info.versions)
-    if not info.is_installed:
-        error_text = str(BackendNotInstalledError.named(info.name, info.missing, ()))
-        return {**entry, "message": error_text.splitlines()[0]}
-    show(info.name, 0, len(cases), "starting")
-    worker = Worker(info.name, settings.profile, settings.memory_mb)
-    about = worker.about
-    if "about" not in about:
-        tail = worker.tail().strip().splitlines()
-        worker.close()
-        message = f"{about.get('broken', 'no answer')}" + (f" ({tail[-1]})" if tail else "")
-        return {**entry, "state": "broken", "message": message}
-    told = about["about"]
-    ids = {case["id"] for case in load()["cases"]}
-    read = profile.read(told["profile"], told["profile_path"], ids, told["versions"], settings.today)
-    entry |= {"adapter": told["adapter"], "versions": told["versions"], "capabilities": read.capabilities}
-    entry |= {"state": "ran", "problems": read.problems}
-    judge = Judge(
-        info.name, worker, read, lambda: Worker(info.name, settings.profile, settings.memory_mb), settings.timeouts
-    )
-    try:
-        for position, case in enumerate(cases):
-            result = judge.run(case)
-            entry["results"].append(result)
-            show(info.name, position + 1, len(cases), result["status"])
-    finally:
-        judge.worker.close()
-    with _ANSWERS:
-        answers[info.name] = judge.answers
-    entry["restarts"] = judge.restarts
-    entry["peak_mb"] = round(max(judge.peak_mb, judge.worker.peak_mb), 1)
-    entry["wall_s"] = round(time.perf_counter() - clock, 2)
-    return entry
 
 
+class Lane:
+    """One backend in a run: its worker, its judge, and its entry in the report, its sums still open.
 
+    Args:
+        name: The backend's name or alias.
+        settings: How the run is made.
+        starting: Called with the backend's name before its worker is started.
+
+    `judge` is None where there is nothing to run on; the entry then says why.
+    """
+
+    def __init__(
+        self, name: str, settings: Settings, starting: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self.name, self._clock = name, time.perf_counter()
+        self.judge: Judge | None = None
+        self.entry = blank(name)
+        try:
+            info = registry.info(name)
+        except UnknownBackendError as error:
+            self.entry["message"] = str(error).splitlines()[0]
+            return
+        self.name = info.name
+        self.entry |= {"name": info.name, "versions": dict(info.versions)}
+        if not info.is_installed:
+            error_text = str(BackendNotInstalledError.named(info.name, info.missing, ()))
+            self.entry["message"] = error_text.splitlines()[0]
+            return
+        starting(info.name)
+        self._start(settings)
+
+    def _start(self, settings: Settings) -> None:
+        worker = Worker(self.name, settings.profile, settings.memory_mb)
+        if "about" not in worker.about:
+            tail = worker.tail().strip().splitlines()
+            worker.close()
+            message = f"{worker.about.get('broken', 'no answer')}" + (f" ({tail[-1]})" if tail else "")
+            self.entry |= {"state": "broken", "message": message}
+            return
+        told = worker.about["about"]
+        ids = {case["id"] for case in load()["cases"]}
+        read = profile.read(told["profile"], told["profile_path"], ids, told["versions"], settings.today)
+        self.entry |= {"state": "ran", "adapter": told["adapter"], "versions": told["versions"]}
+        self.entry |= {"capabilities": read.capabilities, "problems": read.problems}
+
+        def again() -> Worker:
+            return Worker(self.name, settings.profile, settings.memory_mb)
+
+        self.judge = Judge(self.name, worker, read, again, settings.timeouts)
+
+    @property
+    def answers(self) -> Answers:
+        """What the worker saw, by case."""
+        return {} if self.judge is None else self.judge.answers
+
+    def run(self, case: dict[str, Any]) -> dict[str, Any]:
+        """Run a case; its result is in the entry, and returned."""
+        assert self.judge is not None
+        result = self.judge.run(case)
+        self.entry["results"].append(result)
+        return result
+
+    def close(self) -> None:
+        """End the worker, note what it took, and give failures their scripts."""
+        if self.judge is None:
+            return
+        self.judge.worker.close()
+        bad = (each for each in self.entry["results"] if each["status"] not in (*GOOD, "blocked"))
+        failed = list(bad)[:SCRIPTS]
+        if failed:
+            made = scripts([each["id"] for each in failed], self.name)
+            for each in failed:
+                each |= {"script": made[each["id"]]} if each["id"] in made else {}
+        self.entry["restarts"] = self.judge.restarts
+        self.entry["peak_mb"] = round(max(self.judge.peak_mb, self.judge.worker.peak_mb), 1)
+        self.entry["wall_s"] = round(time.perf_counter() - self._clock, 2)

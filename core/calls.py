@@ -121,7 +121,9 @@ def _choose_backend(module: Module, values: list[Any]) -> None:
         return
     name = None
     for value in values:
-        owner = registry.owner_of(value) if hasattr(value, "shape") else None
+        # NumPy's arrays are anyone's input, also where a framework computes on them itself.
+        is_native = hasattr(value, "shape") and not isinstance(value, (np.ndarray, np.generic))
+        owner = registry.owner_of(value) if is_native else None
         if owner is not None and owner.name != registry.DEFAULT:
             name = owner.name
             break

@@ -18,6 +18,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", EXPECTED)
 
 
+@pytest.fixture(scope="session")
+def expected() -> tuple[str, ...]:
+    """Return the names of all backends that the tests run on."""
+    return EXPECTED
+
+
 @pytest.fixture
 def framework(backend: str) -> isomorph.Adapter:
     """Return the backend's adapter; its framework is imported once for each worker."""

@@ -60,6 +60,15 @@ def dense(layer: nn.Dense, binding: Binding) -> Any:
     return fill_later(native, layer, binding)
 
 
+def pads_itself(layer: Any) -> bool:
+    """Whether a convolution's "same" is more than PyTorch's own does.
+
+    That refuses strides, and warns where the two ends differ (2.13); else it is the same rule.
+    """
+    spans = (step * (size - 1) for step, size in zip(layer.dilation, layer.kernel_size))
+    return layer.padding == "same" and (max(layer.stride) > 1 or any(span % 2 for span in spans))
+
+
 class _ConvExtras:
     """Channels last, padding that is not symmetric, an activation: around PyTorch's own call."""
 
@@ -116,8 +125,7 @@ class LazyConv2dExtras(Deferred, _ConvExtras, torch.nn.LazyConv2d):
 @TorchAdapter.lowers(nn.Conv1d, nn.Conv2d)
 def conv(layer: Any, binding: Binding) -> Any:
     """Lower a convolution: to the plain class where that does all the layer asks for."""
-    # PyTorch's own "same" refuses strides; at stride 1 it is TensorFlow's rule.
-    same = layer.padding == "same" and any(step > 1 for step in layer.stride)
+    same = pads_itself(layer)
     plain = not (same or channels_last_of(binding) or layer.activation)
     kinds = (LazyConv1d, LazyConv2d) if plain else (LazyConv1dExtras, LazyConv2dExtras)
     native: Any = kinds[layer.spatial - 1](

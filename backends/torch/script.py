@@ -6,6 +6,7 @@ from isomorph import nn
 from isomorph import script as parts
 
 from .adapter import TorchAdapter
+from .layers import pads_itself
 
 _HEAD = "import numpy\nimport torch\nimport torch.nn.functional as F"
 _CONV = (
@@ -48,9 +49,8 @@ def script(layer: nn.Layer, data_format: str, training: bool) -> str:
     """Return the source; see `Adapter.native_script`."""
     before, after = parts.moved(layer, data_format, "channels_first", "torch.movedim")
     is_mean = isinstance(layer, nn.AvgPool2d)
-    padding, stride = getattr(layer, "padding", 0), getattr(layer, "stride", (1,))
-    # PyTorch's own "same" is for convolutions at stride 1 only.
-    is_same = padding == "same" and (not hasattr(layer, "dilation") or max(stride) > 1)
+    padding = getattr(layer, "padding", 0)
+    is_same = padding == "same" and (not hasattr(layer, "dilation") or pads_itself(layer))
     call = parts.filled(
         "torch",
         layer,

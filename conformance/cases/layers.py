@@ -125,10 +125,12 @@ def feature_of(spec: Data) -> str:
 
 
 def in_format(shape: tuple[int, ...], data_format: str) -> tuple[int, ...]:
+    """Return a channels-first shape in a data format."""
     return (shape[0], *shape[2:], shape[1]) if data_format == "channels_last" and len(shape) > 1 else shape
 
 
-def _input(spec: Data, shape: tuple[int, ...]) -> Data:
+def input_for(spec: Data, shape: tuple[int, ...]) -> Data:
+    """Return a layer's input of a shape."""
     if spec["kind"] == "Embedding":
         return indices(*shape, below=spec["num_embeddings"])
     return spread(*shape)
@@ -166,7 +168,7 @@ def _pair(
     to: list[Any] = ["to", {**({} if data_format == "channels_first" else {"data_format": data_format}), **options}]
     construct: list[Any] = ["construct", {"spec": spec}]
     evaluate: list[Any] = ["mode", {"training": False}]
-    call: list[Any] = ["call", {"inputs": [_input(spec, shape)]}]
+    call: list[Any] = ["call", {"inputs": [input_for(spec, shape)]}]
     values = values_for(spec, shape, data_format)
     setting: list[Any] = [["set_all", {"values": values}]] if values else []
     steps = [construct, to, evaluate, *setting, call]
@@ -291,7 +293,7 @@ def types() -> list[Case]:
                 ["to", {"dtype": dtype}],
                 ["mode", {"training": False}],
                 *([["set_all", {"values": values}]] if values else []),
-                ["call", {"inputs": [_input(spec, shape)]}],
+                ["call", {"inputs": [input_for(spec, shape)]}],
             ]
             last = len(steps) - 1
             found.append(
@@ -371,8 +373,8 @@ def published() -> list[Case]:
             numbers([[[[-1, -2], [-3, -4]]]]), [[[[-1.0, -2.0], [-3.0, -4.0]]]], "maxpool2d",
         ),
         worked(
-            "avgpool2d.padding-counts", "L-5", corner, {}, numbers([[[[9, 9], [9, 9]]]]),
-            [[[[4.0, 4.0], [4.0, 4.0]]]], "avgpool2d",
+            "avgpool2d.padding-counts", "L-5", corner, {}, numbers([[[[9, 18, 27], [36, 45, 54], [63, 72, 81]]]]),
+            [[[[12.0, 21.0, 16.0], [27.0, 45.0, 33.0], [24.0, 39.0, 28.0]]]], "avgpool2d",
         ),
         worked(
             "flatten.channels-first-order", "L-9", layer("Flatten"), {}, numbers([[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]]),
@@ -503,7 +505,7 @@ def initial() -> list[Case]:
         for short in _formats(spec, shape):
             ask: Data = {"seed": 3} if law_of is None else {"law": law_of, "seed": 3}
             to: Data = {} if short == "first" else {"data_format": FORMATS[short]}
-            x = _input(spec, in_format(shape, FORMATS[short]))
+            x = input_for(spec, in_format(shape, FORMATS[short]))
             steps: list[Any] = [
                 ["construct", {"spec": spec}], ["to", to], ["initialize", ask], ["apply_init", {"inputs": [x]}]
             ]

@@ -43,7 +43,7 @@ def minimum(a: Tensor, b: Tensor) -> Tensor:
 
 def where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Return ``a`` where the condition holds, ``b`` elsewhere; the three broadcast."""
-    return table_of(condition).where(condition, a, b)
+    return table_of(condition, a, b).where(condition, a, b)
 
 
 def negative(x: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 Tensor = Any
 
 
@@ -113,15 +115,27 @@ def register(kind: type, table: Ops) -> None:
 
 
 def table_of(*tensors: Tensor) -> Ops:
-    """Return the table of the first tensor; plain numbers are passed over."""
+    """Return the table of the first tensor; NumPy's arrays give way to others, numbers to both."""
+    plain: Ops | None = None
     for tensor in tensors:
         table = _TABLES.get(type(tensor))
-        if table is not None:
+        if table is None:
+            if isinstance(tensor, (bool, int, float)) or (plain and not hasattr(tensor, "shape")):
+                continue
+            table = _registered(tensor)
+        if not isinstance(tensor, (np.ndarray, np.generic)):
             return table
+        plain = plain or table
+    return plain if plain is not None else _table_for(tensors[0])
+
+
+def _registered(tensor: Tensor) -> Ops:
+    table = _table_for(tensor)
+    register(type(tensor), table)
+    return table
+
+
+def _table_for(tensor: Tensor) -> Ops:
     from ..registry import ops_of
 
-    tensor = next((each for each in tensors if not isinstance(each, (bool, int, float))), tensors[0])
-    table = ops_of(tensor)
-    if not isinstance(tensor, (bool, int, float)):
-        register(type(tensor), table)
-    return table
+    return ops_of(tensor)

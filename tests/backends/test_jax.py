@@ -17,7 +17,7 @@ from flax import linen
 
 import isomorph
 from isomorph import errors, init, nn, ops
-from isomorph.conformance.nets import MLP
+from small_nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((4, 3, 7, 5)).astype("float32")

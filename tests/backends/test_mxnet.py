@@ -10,7 +10,7 @@ import pytest
 
 import isomorph
 from isomorph import errors, init, nn, ops
-from isomorph.conformance.nets import MLP
+from small_nets import MLP
 
 isomorph.backend("mxnet")  # MXNet 1.9.1 imports on today's NumPy with the adapter's help only
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isomorph import errors, nn, ops
-from isomorph.conformance.nets import MLP
+from small_nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 

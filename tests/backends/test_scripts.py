@@ -13,17 +13,26 @@ import pytest
 
 import isomorph
 from isomorph import errors, nn, ops
-from isomorph.conformance.layer_cases import CASES, to_format
+from isomorph.conformance.cases.layers import IMAGES, ROWS, input_for
+from isomorph.conformance.data import array
+from isomorph.conformance.worker.build import module
 
 FORMATS = ("channels_first", "channels_last")
-LAYERS: dict[str, tuple[Any, Any]] = {
-    case.name: (case.make, case.inputs) for case in CASES if case.name != "Sequential"
-}
+LAYERS: dict[str, tuple[Any, Any]] = {}
+
+
+def add(name: str, make: Any, x: np.ndarray, is_image: bool) -> None:
+    last = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if is_image and x.ndim > 2 else x
+    LAYERS[name] = make, lambda data_format: last if data_format == "channels_last" else x
 
 
 def more(name: str, make: Any, *shape: int) -> None:
-    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-    LAYERS[name] = make, lambda data_format: to_format(x, data_format) if len(shape) > 2 else x
+    add(name, make, np.random.default_rng(0).standard_normal(shape).astype("float32"), is_image=True)
+
+
+for slug, spec, shape in ROWS:
+    x = array(input_for(spec, shape))
+    add(f"{spec['kind']}-{slug}", functools.partial(module, spec, []), x, spec["kind"] in IMAGES)
 
 
 for padding in (1, "same"):

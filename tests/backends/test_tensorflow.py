@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import isomorph
 from isomorph import init, nn, ops
-from isomorph.conformance.nets import MLP
+from small_nets import MLP
 from isomorph.errors import InvalidArgumentError, LayerNotSupportedError, ShapeMismatchError
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")

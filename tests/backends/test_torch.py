@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from isomorph import init, nn, ops
-from isomorph.conformance.functions import TABLE
-from isomorph.conformance.nets import MLP
+from function_table import TABLE
+from small_nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 

@@ -1,0 +1,322 @@
+"""The suite in pytest, an item a case: ``pytest -p isomorph.conformance.plugin --backend mybackend``.
+
+Without further arguments it runs beside the tests that pytest finds; among arguments its name is
+``isomorph.conformance``, and a case's ``isomorph.conformance::mybackend::ID``. With pytest-xdist
+add ``--dist loadgroup``: then each backend has one worker.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomorph import registry
+from isomorph.errors import UnknownBackendError
+
+from . import suite
+from .judge import GOOD
+from .manifest import by_id, digest, load
+from .spec import CLAUSES
+from .verdict import complete
+
+NAME = "isomorph.conformance"
+MANIFEST = Path(__file__).with_name("manifest.json")
+PROFILE = "profile"
+# Where reports keep a case's status: pytest has fewer outcomes.
+STATUS = "conformance"
+
+
+class NotConformingError(Exception):
+    """A case or a profile is not as it must be."""
+
+
+class Run:
+    """What this process runs, and what it or its xdist workers showed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        profile: str | None = config.getoption("conformance_profile")
+        command = " ".join(["pytest", *map(str, config.invocation_params.args)])
+        self.settings = suite.Settings((), profile=None if profile is None else Path(profile), command=command)
+        self.manifest = load()
+        self.cases = by_id(self.manifest)
+        self.selected: dict[str, list[str]] = {}
+        self.parts: list[dict[str, Any]] = []
+        self.report: suite.Report | None = None
+        self.notes: list[str] = []
+        self._lanes: dict[str, suite.Lane] = {}
+        self._results: dict[tuple[str, str], dict[str, Any]] = {}
+        self._started, self._clock = suite.now(), time.perf_counter()
+
+    def lane(self, backend: str) -> suite.Lane:
+        """Return a backend's lane; the first time its worker is started."""
+        if backend not in self._lanes:
+            self._lanes[backend] = suite.Lane(backend, self.settings)
+        return self._lanes[backend]
+
+    def result(self, backend: str, name: str) -> dict[str, Any]:
+        """Return a case's result; it runs now, behind what it needs, unless it already has."""
+        lane = self.lane(backend)
+        if lane.judge is None:
+            line = f"{name}: {backend} is {lane.entry['state']}: {lane.entry['message']}"
+            return {"id": name, "status": "missing", "line": line}
+        for each in suite.with_needs((name,), self.manifest):
+            if (backend, each) not in self._results:
+                self._results[backend, each] = lane.run(self.cases[each])
+        return self._results[backend, name]
+
+    def part(self) -> dict[str, Any]:
+        """End the workers and return what they showed."""
+        for lane in self._lanes.values():
+            lane.close()
+        shown = {name: [lane.entry, lane.answers] for name, lane in self._lanes.items()}
+        return {"selected": self.selected, "shown": shown}
+
+    def finish(self, folder: str | None) -> None:
+        """Join the parts into the report and judge it; write it if it is asked for."""
+        selected: dict[str, list[str]] = {}
+        entries: dict[str, suite.Entry] = {}
+        answers: dict[str, suite.Answers] = {}
+        for part in self.parts:
+            selected |= {name: ids for name, ids in part["selected"].items() if ids}
+            for name, (entry, seen) in part["shown"].items():
+                entries[name] = _joined(entries[name], entry) if name in entries else entry
+                answers[name] = {**seen, **answers.get(name, {})}
+        if not selected:
+            return
+        asked = {name: self._selection(ids) for name, ids in selected.items()}
+        backends = [
+            complete(entries.get(name) or suite.blank(name, "it was not reached"), self.manifest, ids)
+            for name, ids in asked.items()
+        ]
+        selection, *others = asked.values()
+        wall_s, command = time.perf_counter() - self._clock, self.settings.command
+        self.report = suite.report_of(
+            backends, answers, self.manifest, selection, command, self._started, wall_s
+        )
+        if folder is not None and all(each == selection for each in others):
+            self._write(Path(folder))
+        elif folder is not None:
+            self.notes.append("no report is written: the backends ran different cases")
+
+    def _selection(self, ids: list[str]) -> list[str] | None:
+        """Return what a report calls its selection: None for the whole suite."""
+        everything = {name for name, case in self.cases.items() if case["status"] != "retired"}
+        return None if set(ids) == everything else suite.with_needs(tuple(ids), self.manifest)
+
+    def _write(self, folder: Path) -> None:
+        from .report import write
+
+        texts = {clause.id: clause.text for clause in CLAUSES}
+        written = write(self.report or {}, {**self.manifest, "clauses": texts}, folder)
+        self.notes += [f"wrote {path}" for path in written]
+
+
+def _joined(one: suite.Entry, two: suite.Entry) -> suite.Entry:
+    """Return one backend's entry from those of two processes; what went wrong in either stays."""
+    results = {each["id"]: each for each in two["results"]}
+    results |= {each["id"]: each for each in one["results"] if each["status"] not in GOOD or each["id"] not in results}
+    greatest = {fact: max(one[fact], two[fact]) for fact in ("wall_s", "peak_mb")}
+    head = two if one["state"] == "ran" else one
+    return {**head, **greatest, "restarts": one["restarts"] + two["restarts"], "results": list(results.values())}
+
+
+RUN = pytest.StashKey[Run]()
+
+
+class Item(pytest.Item):
+    """One thing that a backend is asked."""
+
+    def __init__(self, *, backend: str, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.backend = backend
+        self.add_marker(pytest.mark.xdist_group(name=backend))
+
+    @property
+    def run(self) -> Run:
+        """What this process runs."""
+        return self.config.stash[RUN]
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the item as the suite does."""
+        return self.path, None, f"{self.backend}::{self.name}"
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        """Show what does not conform; our own frames say nothing about it."""
+        ours = isinstance(excinfo.value, NotConformingError)
+        return excinfo.getrepr(style="value") if ours else super().repr_failure(excinfo, style)
+
+
+class ProfileItem(Item):
+    """The backend is there, and its profile is in order."""
+
+    def runtest(self) -> None:
+        """Start the backend's worker and look at what the profile says."""
+        entry = self.run.lane(self.backend).entry
+        if entry["state"] != "ran":
+            raise NotConformingError(f"{self.backend}: {entry['state']}: {entry['message']}")
+        if entry["problems"]:
+            raise NotConformingError("\n".join(f"{self.backend}: {problem}" for problem in entry["problems"]))
+
+
+class CaseItem(Item):
+    """One case."""
+
+    def runtest(self) -> None:
+        """Run the case, and turn its status into pytest's outcome."""
+        result = self.run.result(self.backend, self.name)
+        status, case = result["status"], self.run.cases[self.name]
+        self.user_properties += [(STATUS, status), ("clause", case["clause"])]
+        if status == "pass":
+            return
+        if status in GOOD:
+            pytest.xfail(f"{status}: {result['reason']}")
+        elif case["status"] == "provisional":
+            pytest.xfail(f"provisional, not counted yet: {result['line']}")
+        else:
+            raise NotConformingError("\n".join(_told(result)))
+
+
+def _told(result: dict[str, Any]) -> Iterator[str]:
+    """Yield a bad result's text: the line, the command, the log, the end of standard error."""
+    yield f"{result['status']}: {result['line']}"
+    if "command" in result:
+        yield f"    {result['command']}"
+    yield from (f"    {line}" for line in result.get("log", []))
+    yield from result.get("stderr", "").splitlines()
+
+
+class BackendCollector(pytest.Collector):
+    """A backend's items: its profile, and every case."""
+
+    def collect(self) -> Iterator[Item]:
+        """Yield them; a retired case is listed in the manifest only."""
+        yield ProfileItem.from_parent(self, name=PROFILE, backend=self.name)
+        for name, case in self.config.stash[RUN].cases.items():
+            if case["status"] != "retired":
+                yield CaseItem.from_parent(self, name=name, backend=self.name)
+
+
+class SuiteFile(pytest.File):
+    """The manifest, for every backend named."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Yield the backends."""
+        for name in _backends(self.config):
+            yield BackendCollector.from_parent(self, name=name)
+
+
+def _backends(config: pytest.Config) -> list[str]:
+    text: str = config.getoption("conformance_backend")
+    if text == "all":
+        return [each.name for each in registry.available() if each.is_installed]
+    found = []
+    for name in filter(None, map(str.strip, text.split(","))):
+        try:
+            found.append(registry.info(name).name)
+        except UnknownBackendError:
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add this plugin's options."""
+    group = parser.getgroup("isomorph conformance")
+    group.addoption(
+        "--backend", dest="conformance_backend", default="", metavar="NAMES",
+        help="run the conformance suite on a backend, several with commas, or all",
+    )  # fmt: skip
+    group.addoption(
+        "--conformance-report", metavar="FOLDER", help="write the conformance reports to this folder"
+    )
+    group.addoption(
+        "--conformance-profile", metavar="FILE", help="a conformance.toml to use instead of the backend's own"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the suite among what pytest collects."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        config.addinivalue_line("markers", "xdist_group(name): the items that one xdist worker runs")
+    named = [position for position, text in enumerate(config.args) if text.partition("::")[0] == NAME]
+    for position in named:
+        config.args[position] = f"{MANIFEST}{config.args[position].removeprefix(NAME)}"
+    if _backends(config):
+        config.stash[RUN] = Run(config)
+        if config.args_source != pytest.Config.ArgsSource.ARGS:
+            config.args.append(str(MANIFEST))
+    elif named:
+        raise pytest.UsageError(f"{NAME} runs on backends: name them, such as --backend numpy")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the suite."""
+    if RUN not in config.stash:
+        return None
+    manifest = config.stash[RUN].manifest
+    return f"isomorph: suite {manifest['suite']}, {digest(manifest)[:19]}, on {', '.join(_backends(config))}"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the manifest."""
+    if file_path != MANIFEST or RUN not in parent.config.stash:
+        return None
+    collector: pytest.Collector = SuiteFile.from_parent(parent, path=file_path, nodeid=NAME)
+    return collector
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which cases are left to run: the report and the verdict are of them."""
+    if RUN in session.config.stash:
+        selected = session.config.stash[RUN].selected
+        for item in session.items:
+            if isinstance(item, CaseItem):
+                selected.setdefault(item.backend, []).append(item.name)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count a tested "no" of the profile apart."""
+    properties = dict(getattr(report, "user_properties", ()))
+    is_no = report.when == "call" and properties.get(STATUS) == "unsupported"
+    return ("unsupported", "u", "UNSUPPORTED") if is_no else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what an xdist worker showed."""
+    text = getattr(node, "workeroutput", {}).get(NAME)
+    if text is not None:
+        node.config.stash[RUN].parts.append(json.loads(text))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the workers, and fail the session where the suite's verdict is bad."""
+    config = session.config
+    if RUN not in config.stash or config.option.collectonly:
+        return
+    run = config.stash[RUN]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[NAME] = json.dumps(run.part())
+        return
+    run.parts.append(run.part())
+    run.finish(config.getoption("conformance_report"))
+    if run.report is not None and not run.report["verdict"]["ok"] and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the command line would: each backend's state, the differences, the verdict."""
+    run = config.stash.get(RUN, None)
+    if run is None or run.report is None:
+        return
+    terminalreporter.section("isomorph conformance")
+    for each in run.report["backends"]:
+        terminalreporter.line(f"{each['name']}: {each['state']}, {each['executed']} of {each['required']} cases ran")
+    verdict = run.report["verdict"]
+    for line in (*run.notes, *verdict["why"]):
+        terminalreporter.line(line)
+    terminalreporter.line("conforms" if verdict["ok"] else "does not conform")

@@ -1,0 +1,115 @@
+"""The adapter: autograd's side of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+from autograd import grad
+from autograd.numpy.numpy_boxes import ArrayBox
+
+from isomorph import Adapter
+from isomorph.errors import NotSupportedError
+from isomorph.native_class import native_class
+
+from .ops import AutogradOps
+
+
+class Native:
+    """What a module becomes: a callable with its parameters as attributes, None before they have values."""
+
+    training = True
+    weight = bias = None
+
+
+class AutogradAdapter(Adapter):
+    """Lowers nets to functions of NumPy arrays that autograd can differentiate."""
+
+    name = "autograd"
+
+    def __init__(self) -> None:
+        self.ops = AutogradOps()
+
+    def check_options(self, options):
+        if options.compile:
+            able, hint = "autograd has no compiler", "Use compile=None or False."
+            raise NotSupportedError.of(self.name, "compile", able, hint)
+        if options.dtype == "bfloat16":
+            able, hint = "its arrays are NumPy's", "Use float16, float32 or float64."
+            raise NotSupportedError.of(self.name, "dtype.bfloat16", able, hint)
+
+    # Tensors are NumPy's arrays; while gradients are taken, autograd's boxes around them.
+
+    def owns(self, value):
+        return isinstance(value, (numpy.ndarray, numpy.generic, ArrayBox))
+
+    def from_numpy(self, array, options):
+        return array
+
+    def to_numpy(self, tensor):
+        return numpy.asarray(tensor)
+
+    # Modules.
+
+    def compose(self, module, attributes, binding):
+        forward = type(module).forward
+        cls = native_class(Native, module, {"training": True, "forward": forward, "__call__": forward})
+        native: Any = cls.__new__(cls)
+        vars(native).update(attributes, **dict.fromkeys(module.own_parameters()))
+        return native
+
+    def infer(self, binding, calls):
+        # autograd has no modules and so no inference of its own: the shapes are Isomorph's.
+        parameters = [p for call in calls for p in call.module.own_parameters().values()]
+        return {id(p): p.shape.known() for p in parameters if p.shape.is_known}
+
+    def materialize(self, binding, modules):
+        for module in modules:
+            for parameter in module.own_parameters().values():
+                slots = binding.slots[id(parameter)]
+                ready = next((slot for slot in slots if self.is_ready(slot)), None)
+                put(slots, slots[0].take() if ready is None else self.parameter(ready))
+
+    def runner(self, binding, module):
+        return binding.native(module)
+
+    def set_mode(self, binding):
+        for _, module in binding.root.named_modules():
+            if id(module) in binding.natives:
+                binding.natives[id(module)].training = module.training
+
+    # Parameters.
+
+    def is_ready(self, slot):
+        return self.parameter(slot) is not None
+
+    def parameter(self, slot):
+        return getattr(slot.owner, slot.native_name)
+
+    def read(self, slot):
+        return self.parameter(slot)
+
+    def write(self, slot, array):
+        self.parameter(slot)[...] = array
+
+    def gradients(self, binding, module, loss, inputs):
+        places = [binding.slots[id(parameter)] for parameter in module.parameters().values()]
+        before = [self.parameter(slots[0]) for slots in places]
+
+        def value(arrays):
+            for slots, array in zip(places, arrays):
+                put(slots, array)
+            return loss(binding.native(module)(*inputs))
+
+        try:
+            found = grad(value)(before)
+        finally:
+            for slots, array in zip(places, before):
+                put(slots, array)
+        return {id(s[0].parameter): g.astype(old.dtype) for s, g, old in zip(places, found, before)}
+
+
+def put(slots, array):
+    """Give every place of one parameter the same array."""
+    for slot in slots:
+        setattr(slot.owner, slot.native_name, array)
