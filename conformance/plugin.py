@@ -39,9 +39,10 @@ class Run:
     """What this process runs, and what it or its xdist workers showed."""
 
     def __init__(self, config: pytest.Config) -> None:
-        profile: str | None = config.getoption("conformance_profile")
+        given: str | None = config.getoption("conformance_profile")
+        profile = None if given is None else Path(given)
         command = " ".join(["pytest", *map(str, config.invocation_params.args)])
-        self.settings = suite.Settings((), profile=None if profile is None else Path(profile), command=command)
+        self.settings = suite.Settings((), profile=profile, command=command)
         self.manifest = load()
         self.cases = by_id(self.manifest)
         self.selected: dict[str, list[str]] = {}
@@ -64,9 +65,10 @@ class Run:
         if lane.judge is None:
             line = f"{name}: {backend} is {lane.entry['state']}: {lane.entry['message']}"
             return {"id": name, "status": "missing", "line": line}
-        for each in suite.with_needs((name,), self.manifest):
-            if (backend, each) not in self._results:
-                self._results[backend, each] = lane.run(self.cases[each])
+        if (backend, name) not in self._results:
+            for need in self.cases[name]["needs"]:
+                self.result(backend, need)
+            self._results[backend, name] = lane.run(self.cases[name])
         return self._results[backend, name]
 
     def part(self) -> dict[str, Any]:
@@ -118,11 +120,14 @@ class Run:
 
 def _joined(one: suite.Entry, two: suite.Entry) -> suite.Entry:
     """Return one backend's entry from those of two processes; what went wrong in either stays."""
-    results = {each["id"]: each for each in two["results"]}
-    results |= {each["id"]: each for each in one["results"] if each["status"] not in GOOD or each["id"] not in results}
-    greatest = {fact: max(one[fact], two[fact]) for fact in ("wall_s", "peak_mb")}
+    results: dict[str, dict[str, Any]] = {}
+    for each in (*one["results"], *two["results"]):
+        if each["id"] not in results or each["status"] not in GOOD:
+            results[each["id"]] = each
     head = two if one["state"] == "ran" else one
-    return {**head, **greatest, "restarts": one["restarts"] + two["restarts"], "results": list(results.values())}
+    sums = {fact: max(one[fact], two[fact]) for fact in ("wall_s", "peak_mb")}
+    sums["restarts"] = one["restarts"] + two["restarts"]
+    return {**head, **sums, "results": list(results.values())}
 
 
 RUN = pytest.StashKey[Run]()
@@ -147,7 +152,7 @@ class Item(pytest.Item):
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """Show what does not conform; our own frames say nothing about it."""
-        ours = isinstance(excinfo.value, NotConformingError)
+        ours = isinstance(excinfo.value, (NotConformingError, pytest.xfail.Exception))
         return excinfo.getrepr(style="value") if ours else super().repr_failure(excinfo, style)
 
 
@@ -311,11 +316,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the command line would: each backend's state, the differences, the verdict."""
     run = config.stash.get(RUN, None)
-    if run is None or run.report is None:
+    if run is None or config.option.collectonly:
         return
     terminalreporter.section("isomorph conformance")
+    if run.report is None:
+        terminalreporter.line(f"no case was selected: nothing is known of {', '.join(_backends(config))}")
+        return
     for each in run.report["backends"]:
-        terminalreporter.line(f"{each['name']}: {each['state']}, {each['executed']} of {each['required']} cases ran")
+        ran = f"{each['executed']} of {each['required']} cases ran"
+        terminalreporter.line(f"{each['name']}: {each['state']}, {ran}")
     verdict = run.report["verdict"]
     for line in (*run.notes, *verdict["why"]):
         terminalreporter.line(line)

@@ -27,7 +27,6 @@ Report = dict[str, Any]
 Entry = dict[str, Any]
 Answers = dict[str, list[Any]]
 Progress = Callable[[str, int, int, str], None]
-Workers = Callable[[str, "Path | None", float], Worker]
 # How many failures of a backend get a script that stands alone.
 SCRIPTS = 50
 
@@ -57,19 +56,13 @@ class Settings:
     command: str = "isomorph conformance run"
 
 
-def run(
-    settings: Settings,
-    progress: Progress | None = None,
-    manifest: Manifest | None = None,
-    workers: Workers = Worker,
-) -> Report:
+def run(settings: Settings, progress: Progress | None = None, manifest: Manifest | None = None) -> Report:
     """Run the suite and return the report.
 
     Args:
         settings: How.
         progress: Called with (backend, cases done, cases in all, status of the last one).
         manifest: The suite; by default the one that this release ships.
-        workers: Starts a worker, from a backend's name, a profile and a limit of memory.
     """
     manifest = manifest or load()
     selection = None if settings.selection is None else with_needs(settings.selection, manifest)

@@ -8,14 +8,13 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import errors, init, nn, ops
-    from .adapter import Adapter, Deviation
+    from .adapter import Adapter
     from .registry import BackendInfo, available, backend
     from .tensor import TensorSpec
 
 __all__ = [
     "Adapter",
     "BackendInfo",
-    "Deviation",
     "TensorSpec",
     "__version__",
     "available",
@@ -30,7 +29,6 @@ __all__ = [
 _HOMES = {
     "Adapter": "adapter",
     "BackendInfo": "registry",
-    "Deviation": "adapter",
     "TensorSpec": "tensor",
     "available": "registry",
     "backend": "registry",

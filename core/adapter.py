@@ -38,15 +38,6 @@ class Options:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True)
-class Deviation:
-    """Where a backend knowingly differs from the others: what, why, and how much at most."""
-
-    what: str
-    why: str
-    bound: str
-
-
 @dataclass
 class Binding:
     """One net lowered by one adapter."""
@@ -160,7 +151,6 @@ class Adapter(ABC):
 
     name: ClassVar[str]
     ops: Ops
-    deviations: ClassVar[tuple[Deviation, ...]] = ()
     table: ClassVar[dict[type, tuple[Lowering, Mapping[str, Layout]]]] = {}
 
     def __init_subclass__(cls) -> None:

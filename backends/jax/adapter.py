@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Deviation, Options, Slot
+from isomorph.adapter import Adapter, Binding, Options, Slot
 from isomorph.errors import InvalidArgumentError
 from isomorph.init.laws import Array
 from isomorph.tensor import TensorSpec
@@ -29,19 +29,6 @@ class JaxAdapter(Adapter):
     """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
 
     name = "jax"
-    deviations = (
-        Deviation(
-            "An Embedding's index outside the table gives NaN; a negative one counts from the end.",
-            "XLA's gather has no errors, least of all under jit (Flax 0.12, linen.Embed).",
-            "It concerns only rows whose index is out of range.",
-        ),
-        Deviation(
-            "64-bit integers become 32-bit ones unless jax_enable_x64 is on.",
-            "JAX's default types have 32 bits.",
-            "It concerns integers beyond 2**31, and none with jax_enable_x64.",
-        ),
-    )
-
     def __init__(self) -> None:
         self.ops = JaxOps()
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Deviation, Options, Slot
+from isomorph.adapter import Adapter, Binding, Options, Slot
 from isomorph.errors import NotSupportedError
 from isomorph.init.laws import Array
 from isomorph.ops.table import register
@@ -29,24 +29,6 @@ class MXNetAdapter(Adapter):
     """Lowers nets to Gluon blocks."""
 
     name = "mxnet"
-    deviations = (
-        Deviation(
-            "An Embedding's index outside the table is no error.",
-            "MXNet clips indices, and a check would wait for the device on each call.",
-            "The first or the last row is returned.",
-        ),
-        Deviation(
-            "A BatchNorm in a net.native that its user hybridized and trains keeps a biased variance.",
-            "A Gluon graph can't update state in its forward; bound calls, compiled or not, don't deviate.",
-            "The new running variance is smaller by the factor (n - 1) / n, and set by backward.",
-        ),
-        Deviation(
-            "An empty batch is an MXNetError in net.native and in gradients.",
-            "MXNet's operators refuse it; bound calls answer it by the shape rules.",
-            "Batches of no examples only.",
-        ),
-    )
-
     def __init__(self) -> None:
         self.ops = MXNetOps(mx.ndarray)
         register(Symbol, MXNetOps(mx.symbol))

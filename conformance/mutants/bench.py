@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import datetime
 from types import TracebackType
 from typing import Any
 
-from isomorph.conformance import suite
-from isomorph.conformance.process import Answer, Worker
+from isomorph.conformance import manifest, profile
+from isomorph.conformance.judge import Judge, Result
+from isomorph.conformance.process import Worker
+from isomorph.conformance.suite import with_needs
 
 from .catalog import Patch, of
 
 PRELOAD = f"{__name__}:add_verbs"
-_START_S = 60.0
+_MUTATE_S = 60.0
 
 
 def add_verbs() -> None:
@@ -34,68 +36,59 @@ def add_verbs() -> None:
         setattr(Session, verb.__name__, verb)
 
 
-class _Kept(Worker):
-    """A worker that outlives a run of the suite, unless it failed to answer."""
-
-    is_well = True
-
-    def run(self, steps: list[Any], timeout: float) -> Answer:
-        self.is_well = False
-        answer = super().run(steps, timeout)
-        self.is_well = True
-        return answer
-
-    def close(self) -> None:
-        if not self.is_well:
-            super().close()
-
-    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """Perform one of the further steps."""
-        (seen,) = self.run([[verb, arguments]], _START_S).seen
-        if seen["error"]:
-            raise RuntimeError(f"{verb} {arguments}: {seen['error']}")
-        result: dict[str, Any] = seen["result"]
-        return result
-
-
 class Bench:
-    """Runs mutants of one backend."""
+    """Runs the mutants of one backend."""
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
-        self._worker: _Kept | None = None
-        self._mutant: str | None = None
+        self._cases = manifest.load()["cases"]
+        self._worker = self._started()
+        told = self._worker.about["about"]
+        ids = {case["id"] for case in self._cases}
+        self._profile = profile.read(told["profile"], "", ids, told["versions"], datetime.date.today())
 
     def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
-        if self._worker is not None:
-            self._worker.is_well = False
-            self._worker.close()
+        self._worker.close()
 
     def mutants(self) -> list[dict[str, Any]]:
         """Return the facts of every mutant of the backend."""
-        found: list[dict[str, Any]] = self._playing().ask("mutants")["mutants"]
+        found: list[dict[str, Any]] = self._ask(self._worker, "mutants")["mutants"]
         return found
 
-    def run(self, name: str | None, selection: tuple[str, ...] | None = None) -> dict[str, dict[str, Any]]:
-        """Return the results of a mutant, or of the backend itself, by case."""
-        self._mutant = name
-        report = suite.run(suite.Settings((self.backend,), selection=selection), workers=self._worker_for)
-        (entry,) = report["backends"]
-        if not entry["results"]:
-            raise RuntimeError(f"{self.backend} is {entry['state']}: {entry['message']}")
-        return {result["id"]: result for result in entry["results"]}
+    def run(self, name: str | None, selection: tuple[str, ...] | None = None) -> dict[str, Result]:
+        """Return the results of a mutant, or with None of the backend itself, by case.
 
-    def _worker_for(self, backend: str, profile: Path | None, memory_mb: float) -> Worker:
-        worker = self._playing()
-        worker.ask("mutate", name=self._mutant)
+        Args:
+            name: The mutant's name.
+            selection: Ids to run instead of the whole suite; what they need runs too.
+        """
+
+        def again() -> Worker:
+            worker = self._started()
+            self._ask(worker, "mutate", name=name)
+            return worker
+
+        wanted = None if selection is None else set(with_needs(selection, manifest.load()))
+        self._ask(self._worker, "mutate", name=name)
+        judge = Judge(self.backend, self._worker, self._profile, again)
+        cases = (case for case in self._cases if wanted is None or case["id"] in wanted)
+        results = {case["id"]: judge.run(case) for case in cases}
+        self._worker = judge.worker
+        return results
+
+    def _started(self) -> Worker:
+        worker = Worker(self.backend, preload=PRELOAD)
+        if "about" not in worker.about:
+            worker.close()
+            raise RuntimeError(f"{self.backend}: {worker.about.get('broken')}")
         return worker
 
-    def _playing(self) -> _Kept:
-        if self._worker is None or not self._worker.is_well:
-            self._worker = _Kept(self.backend, preload=PRELOAD)
-            if "about" not in self._worker.about:
-                raise RuntimeError(f"{self.backend}: {self._worker.about.get('broken')}")
-        return self._worker
+    def _ask(self, worker: Worker, verb: str, **arguments: Any) -> dict[str, Any]:
+        (seen,) = worker.run([[verb, arguments]], _MUTATE_S).seen
+        if seen["error"]:
+            raise RuntimeError(f"{verb} {arguments}: {seen['error']}")
+        result: dict[str, Any] = seen["result"]
+        return result

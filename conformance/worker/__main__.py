@@ -1,4 +1,4 @@
-"""The worker's process: ``python -m isomorph.conformance.worker READ WRITE BACKEND``.
+"""The worker's process: ``python -m isomorph.conformance.worker READ WRITE BACKEND [PRELOAD]``.
 
 It reads requests from one private pipe and answers on another, a line of JSON each. Its
 standard output and error belong to the framework and are captured apart.
@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def perform(pipe: Pipe, session: Any, request: dict[str, Any]) -> None:
             break
 
 
-def serve(pipe: Pipe, name: str) -> None:
+def serve(pipe: Pipe, name: str, preload: str) -> None:
     """Answer requests until the parent has no more."""
     from .session import Session
 
@@ -155,6 +156,9 @@ def serve(pipe: Pipe, name: str) -> None:
 
         about = describe(name, first.get("profile"))
         adapter = isomorph.backend(name)
+        if preload:
+            module, _, function = preload.partition(":")
+            getattr(import_module(module), function)()
     except BaseException as error:
         pipe.send(seq=0, protocol=PROTOCOL, broken=f"{type(error).__name__}: {error}")
         return
@@ -184,7 +188,7 @@ def main() -> None:
     sys.addaudithook(refuse_network)
     pipe = Pipe(int(sys.argv[1]), int(sys.argv[2]))
     sys.stdin.close()
-    serve(pipe, sys.argv[3])
+    serve(pipe, sys.argv[3], "".join(sys.argv[4:]))
     # Some frameworks' threads and destructors crash or wait at the interpreter's exit.
     sys.stdout.flush()
     os._exit(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy
 from autograd import grad
 from autograd.numpy.numpy_boxes import ArrayBox
@@ -14,9 +12,14 @@ from isomorph.native_class import native_class
 
 from .ops import AutogradOps
 
+REFUSED = {
+    "compile": ("autograd has no compiler", "Use compile=None or False."),
+    "dtype.bfloat16": ("its arrays are NumPy's", "Use float16, float32 or float64."),
+}
+
 
 class Native:
-    """What a module becomes: a callable with its parameters as attributes, None before they have values."""
+    """What a module becomes: a callable with its parameters as attributes, None without values."""
 
     training = True
     weight = bias = None
@@ -27,16 +30,14 @@ class AutogradAdapter(Adapter):
 
     name = "autograd"
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.ops = AutogradOps()
 
     def check_options(self, options):
-        if options.compile:
-            able, hint = "autograd has no compiler", "Use compile=None or False."
-            raise NotSupportedError.of(self.name, "compile", able, hint)
-        if options.dtype == "bfloat16":
-            able, hint = "its arrays are NumPy's", "Use float16, float32 or float64."
-            raise NotSupportedError.of(self.name, "dtype.bfloat16", able, hint)
+        asked = {"compile": options.compile, f"dtype.{options.dtype}": True}
+        for capability, words in REFUSED.items():
+            if asked.get(capability):
+                raise NotSupportedError.of(self.name, capability, *words)
 
     # Tensors are NumPy's arrays; while gradients are taken, autograd's boxes around them.
 
@@ -54,7 +55,7 @@ class AutogradAdapter(Adapter):
     def compose(self, module, attributes, binding):
         forward = type(module).forward
         cls = native_class(Native, module, {"training": True, "forward": forward, "__call__": forward})
-        native: Any = cls.__new__(cls)
+        native = cls.__new__(cls)
         vars(native).update(attributes, **dict.fromkeys(module.own_parameters()))
         return native
 
