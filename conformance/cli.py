@@ -17,13 +17,19 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-BackendOption = Annotated[str, typer.Option("--backend", "-b", help="A backend, several with commas, or all.")]
-CaseOption = Annotated[list[str] | None, typer.Option("--case", help="An exact id; may be given several times.")]
+BackendOption = Annotated[
+    str, typer.Option("--backend", "-b", help="A backend, several with commas, or all.")
+]
+CaseOption = Annotated[
+    list[str] | None, typer.Option("--case", help="An exact id; may be given several times.")
+]
 ReportOption = Annotated[Path | None, typer.Option(help="Folder to write the reports to.")]
 ProfileOption = Annotated[
     Path | None, typer.Option("--profile", help="A conformance.toml to use instead of the backend's own.")
 ]
-MemoryOption = Annotated[float, typer.Option("--memory-mb", min=64, help="Memory at which a worker is ended.")]
+MemoryOption = Annotated[
+    float, typer.Option("--memory-mb", min=64, help="Memory at which a worker is ended.")
+]
 TimeoutOption = Annotated[float, typer.Option("--timeouts", min=0.01, help="A factor on every time limit.")]
 WorkerOption = Annotated[int | None, typer.Option(min=1, help="Backends at once; by default one a core.")]
 
@@ -34,7 +40,9 @@ def run(
     case: CaseOption = None,
     require: Annotated[str, typer.Option(help="Backends that must be there, with commas.")] = "",
     report: ReportOption = None,
-    previous: Annotated[Path | None, typer.Option(help="An earlier report.json, to show what changed.")] = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="An earlier report.json, to show what changed.")
+    ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print what each step showed.")] = False,
     profile: ProfileOption = None,
     workers: WorkerOption = None,
@@ -91,9 +99,12 @@ def smoke(backend: BackendOption = "numpy", profile: ProfileOption = None) -> No
         return
     made = suite.run(suite.Settings(others, selection=selection, profile=profile))
     for each in made["backends"]:
-        wrong = [result for result in each["results"] if result["status"] not in ("pass", "xfail", "unsupported")]
+        wrong = [
+            result for result in each["results"] if result["status"] not in ("pass", "xfail", "unsupported")
+        ]
         answered = each["state"] not in ("absent", "broken") and not any(
-            result["status"] == "error" and result.get("observable") in ("worker", "harness") for result in wrong
+            result["status"] == "error" and result.get("observable") in ("worker", "harness")
+            for result in wrong
         )
         if not answered:
             reason = each["message"] or (wrong[0].get("received", "") if wrong else "")
@@ -133,7 +144,9 @@ def list_cases(
     for case in found:
         note = "" if case["status"] == "active" else f"  {case['status']}"
         print(f"{case['id']}  {case['clause']}  {case['oracle']}{note}")
-    print(f"{len(found)} of {len(manifest['cases'])} cases, suite {manifest['suite']}, {digest(manifest)[:19]}")
+    print(
+        f"{len(found)} of {len(manifest['cases'])} cases, suite {manifest['suite']}, {digest(manifest)[:19]}"
+    )
 
 
 @app.command()
@@ -154,7 +167,9 @@ def show(
 
 
 @app.command()
-def verify(report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or its folder.")]) -> None:
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or its folder.")],
+) -> None:
     """Recompute a report's verdict from the manifest; refuses what does not come out."""
     from .manifest import load
     from .verdict import faults
@@ -226,7 +241,9 @@ def _known(names: list[str]) -> list[str]:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise typer.BadParameter(f"no case has the id {name!r}.{hint} `isomorph conformance list` has all.")
+            raise typer.BadParameter(
+                f"no case has the id {name!r}.{hint} `isomorph conformance list` has all."
+            )
     return names
 
 

@@ -146,7 +146,9 @@ def close(
     off &= ~(np.isnan(received) & np.isnan(expected))
     if not off.any():
         return None
-    worst = np.unravel_index(np.argmax(np.where(off, np.nan_to_num(np.abs(received - expected)), -1)), off.shape)
+    worst = np.unravel_index(
+        np.argmax(np.where(off, np.nan_to_num(np.abs(received - expected)), -1)), off.shape
+    )
     where = f"{expected.shape}, at {[int(i) for i in worst]}" if expected.ndim else "a number"
     return (
         f"{where}: {expected[worst]:.9g}",
@@ -187,7 +189,11 @@ def _of_state(name: str) -> Compare:
 
 
 def _text(value: Any) -> str:
-    return f"({', '.join('?' if n is None else str(n) for n in value)})" if isinstance(value, list) else str(value)
+    return (
+        f"({', '.join('?' if n is None else str(n) for n in value)})"
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def _paths(seen: Seen, expected: Expected, options: Seen) -> Compared:
@@ -224,7 +230,9 @@ def same_bits(received: Seen, expected: Any) -> Compared:
     if received["sha"] == hashlib.sha256(expected.tobytes()).hexdigest()[:24]:
         return None
     values = decode(received)
-    return _short(expected.ravel()[:6].tolist()), "other bits" if values is None else _short(values.ravel()[:6])
+    return _short(expected.ravel()[:6].tolist()), "other bits" if values is None else _short(
+        values.ravel()[:6]
+    )
 
 
 def _statistics(seen: Seen, expected: Expected, options: Seen) -> Compared:
@@ -235,7 +243,14 @@ def _statistics(seen: Seen, expected: Expected, options: Seen) -> Compared:
             if each["value"] is None or each["value"] is UNKNOWN:
                 continue
             path = each["path"]
-            difference = close(decode(found.get(path)), each["value"], each["dtype"], expected.terms, expected.scale, options["bound"])
+            difference = close(
+                decode(found.get(path)),
+                each["value"],
+                each["dtype"],
+                expected.terms,
+                expected.scale,
+                options["bound"],
+            )
             if difference is not None:
                 return f"{path} {difference[0]}", difference[1]
     return None
@@ -262,7 +277,14 @@ def _gradients(seen: Seen, expected: Expected, options: Seen) -> Compared:
     if sorted(received) != sorted(wanted):
         return f"gradients of {sorted(wanted)}", f"of {sorted(received)}"
     for path, value in wanted.items():
-        difference = close(decode(received[path]), value, received[path]["dtype"], expected.terms, expected.scale, options["bound"])
+        difference = close(
+            decode(received[path]),
+            value,
+            received[path]["dtype"],
+            expected.terms,
+            expected.scale,
+            options["bound"],
+        )
         if difference is not None:
             return f"{path} {difference[0]}", difference[1]
     return None
@@ -314,7 +336,9 @@ def _native_class(seen: Seen, expected: Expected, options: Seen) -> Compared:
     claimed = options["profile"].get("native", {}).get(options["kind"], {}).get("class")
     if claimed is None:
         return f"a profile with [native.{options['kind']}] class", "none"
-    return None if claimed in seen["result"]["classes"] else (claimed, ", ".join(seen["result"]["classes"][:3]))
+    return (
+        None if claimed in seen["result"]["classes"] else (claimed, ", ".join(seen["result"]["classes"][:3]))
+    )
 
 
 def _native_names(seen: Seen, expected: Expected, options: Seen) -> Compared:
@@ -354,9 +378,7 @@ COMPARISONS: dict[str, Compare] = {
     "gradients": _gradients,
     "error": _error,
     "error.text": _error_text,
-    **{
-        name: _result(name) for name in ("spec", "count", "same_object", "backend")
-    },
+    **{name: _result(name) for name in ("spec", "count", "same_object", "backend")},
     "selected": _result("paths"),
     "value": _read_value,
     "tree": _result("tree"),

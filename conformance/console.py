@@ -59,7 +59,9 @@ def show(report: Report, trace: bool) -> None:
                     console.print(f"    {line}", markup=False)
     for difference in report["differences"][:SHOWN]:
         console.print(f"difference  {difference['line']}", markup=False)
-    table = Table("backend", "state", "levels", "passed", "expected", "unsupported", "not good", "time", box=None)
+    table = Table(
+        "backend", "state", "levels", "passed", "expected", "unsupported", "not good", "time", box=None
+    )
     for each in report["backends"]:
         counts = each["counts"]
         levels = " · ".join(f"{name} {n['passed']}/{n['required']}" for name, n in each["levels"].items())

@@ -26,7 +26,9 @@ _FACTS = ("path", "name", "kind", "state", "shape", "dtype", "trainable", "reque
 
 
 def differences(
-    cases: list[dict[str, Any]], answers: dict[str, dict[str, list[Seen]]], statuses: dict[str, dict[str, str]]
+    cases: list[dict[str, Any]],
+    answers: dict[str, dict[str, list[Seen]]],
+    statuses: dict[str, dict[str, str]],
 ) -> list[Difference]:
     """Return every difference between backends that passed a case.
 
@@ -45,8 +47,14 @@ def differences(
                 step, observable, *values = seen
                 line = f"{name} · step {step} · {observable} · {one}: {values[0]} · {two}: {values[1]}"
                 found.append(
-                    {"id": name, "step": step, "observable": observable, "backends": [one, two],
-                     "values": values, "line": " ".join(line.split())[:600]}  # fmt: skip
+                    {
+                        "id": name,
+                        "step": step,
+                        "observable": observable,
+                        "backends": [one, two],
+                        "values": values,
+                        "line": " ".join(line.split())[:600],
+                    }
                 )
     return found
 
@@ -82,7 +90,9 @@ def _exact(seen: Seen, backend: str) -> dict[str, Any]:
     error = seen["error"]
     if error is not None:
         known = error["type"] not in MAY_DIFFER
-        facts = {name: value for name, value in error.items() if name not in ("backend", "traceback", "cause")}
+        facts = {
+            name: value for name, value in error.items() if name not in ("backend", "traceback", "cause")
+        }
         facts["message"] = _without_name(error["message"], backend) if known else ""
         found["error"] = facts if known else error["type"]
     result = seen["result"]
@@ -108,12 +118,14 @@ def _numbers(left: Seen, right: Seen, expected: Any) -> list[tuple[str, Seen, Se
     if all(each is not UNKNOWN for each in expected.result.get("output", [UNKNOWN])):
         found += [("output", a, b) for a, b in zip(one.get("output", []), two.get("output", []))]
     if "gradients" in one:
-        found += [(f"gradient of {path}", each, two["gradients"][path]) for path, each in one["gradients"].items()]
+        found += [
+            (f"gradient of {path}", each, two["gradients"][path]) for path, each in one["gradients"].items()
+        ]
     for net, state in expected.state.items():
         values = [{each["path"]: each["value"] for each in seen["state"][net]} for seen in (left, right)]
         for each in state:
             if each["value"] is not None and each["value"] is not UNKNOWN:
-                pair = [value.get(each["path"]) for value in values]
-                if all(one and "data" in one for one in pair):
-                    found.append((f"value of {each['path']}", pair[0], pair[1]))
+                one_value, two_value = (value.get(each["path"]) or {} for value in values)
+                if "data" in one_value and "data" in two_value:
+                    found.append((f"value of {each['path']}", one_value, two_value))
     return found

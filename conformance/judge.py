@@ -49,7 +49,13 @@ class Judge:
         """Return a case's result."""
         blocked = next((need for need in case["needs"] if self._blocks(need)), None)
         if blocked is not None:
-            result: Result = {"id": case["id"], "status": "blocked", "ms": 0.0, "attempts": 0, "needs": blocked}
+            result: Result = {
+                "id": case["id"],
+                "status": "blocked",
+                "ms": 0.0,
+                "attempts": 0,
+                "needs": blocked,
+            }
         else:
             result = self._attempts(case)
             result = self._expected(case, result)

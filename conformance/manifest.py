@@ -78,7 +78,12 @@ def faults(manifest: Manifest) -> list[str]:
         if not set(case["needs"]) <= known:
             found.append(f"{name}: needs {sorted(set(case['needs']) - known)}, which don't come before it")
         known.add(name)
-        for field, allowed in (("clause", clauses), ("level", LEVELS), ("oracle", ORACLES), ("status", STATUSES)):
+        for field, allowed in (
+            ("clause", clauses),
+            ("level", LEVELS),
+            ("oracle", ORACLES),
+            ("status", STATUSES),
+        ):
             if case[field] not in allowed:
                 found.append(f"{name}: {field} {case[field]!r} is none of {sorted(allowed)}")
         for verb, _ in case["steps"]:
@@ -89,7 +94,9 @@ def faults(manifest: Manifest) -> list[str]:
         for step, observable, *_ in case["ask"]:
             if observable not in COMPARISONS or not 0 <= step < len(case["steps"]):
                 found.append(f"{name}: asks for {observable!r} of step {step}")
-        if case["oracle"] == "published" and not (case.get("expect") or name.startswith(("extras.", "train."))):
+        if case["oracle"] == "published" and not (
+            case.get("expect") or name.startswith(("extras.", "train."))
+        ):
             found.append(f"{name}: a published number is named but not given")
     met = {case["clause"] for case in manifest["cases"]}
     found += [f"clause {name} has no case" for name in sorted(clauses - met)]

@@ -152,8 +152,12 @@ class Item(pytest.Item):
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """Show what does not conform; our own frames say nothing about it."""
-        ours = isinstance(excinfo.value, (NotConformingError, pytest.xfail.Exception))
-        return excinfo.getrepr(style="value") if ours else super().repr_failure(excinfo, style)
+        if not isinstance(excinfo.value, (NotConformingError, pytest.xfail.Exception)):
+            return super().repr_failure(excinfo, style)
+        shown = excinfo.getrepr(style="value")
+        if shown.reprcrash is not None:
+            shown.reprcrash.message = str(excinfo.value)
+        return shown
 
 
 class ProfileItem(Item):
@@ -183,7 +187,11 @@ class CaseItem(Item):
         elif case["status"] == "provisional":
             pytest.xfail(f"provisional, not counted yet: {result['line']}")
         else:
-            raise NotConformingError("\n".join(_told(result)))
+            lines = list(_told(result))
+            while "needs" in result:
+                result = self.run.result(self.backend, result["needs"])
+                lines += _told(result)
+            raise NotConformingError("\n".join(lines))
 
 
 def _told(result: dict[str, Any]) -> Iterator[str]:

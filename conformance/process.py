@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 _TAIL = 4000
 
 
-class WorkerGone(Exception):
+class WorkerGone(Exception):  # noqa: N818 - becomes a case's result, never a user's error
     """The worker's process ended or had to be ended; `status` is what the case becomes."""
 
     def __init__(self, status: str, cause: str) -> None:
@@ -32,7 +32,7 @@ class WorkerGone(Exception):
         self.status, self.cause = status, cause
 
 
-class ProtocolFault(Exception):
+class ProtocolFault(Exception):  # noqa: N818 - the same
     """The worker said something that nobody asked, or that is no answer."""
 
 
@@ -69,7 +69,14 @@ class Worker:
         self._printed, self._seq, self._buffer = 0, 0, b""
         down_read, down_write = os.pipe()
         up_read, up_write = os.pipe()
-        command = [sys.executable, "-m", "isomorph.conformance.worker", str(down_read), str(up_write), backend]
+        command = [
+            sys.executable,
+            "-m",
+            "isomorph.conformance.worker",
+            str(down_read),
+            str(up_write),
+            backend,
+        ]
         command += [preload] if preload else []
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
@@ -169,7 +176,9 @@ class Worker:
             self.peak_mb = max(self.peak_mb, used)
             if used > self.memory_mb:
                 self._kill()
-                raise WorkerGone("crash", f"it used {used:.0f} MB of memory; {self.memory_mb:.0f} are allowed")
+                raise WorkerGone(
+                    "crash", f"it used {used:.0f} MB of memory; {self.memory_mb:.0f} are allowed"
+                )
 
     def _how_it_ended(self) -> str:
         try:

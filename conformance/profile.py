@@ -81,7 +81,9 @@ def read(
     """
     profile = Profile()
     if text is None:
-        profile.problems.append(f"there is no profile at {path}; `isomorph conformance new-backend` writes one")
+        profile.problems.append(
+            f"there is no profile at {path}; `isomorph conformance new-backend` writes one"
+        )
         return profile
     try:
         profile.data = tomllib.loads(text)
@@ -98,7 +100,9 @@ def _read_capabilities(profile: Profile) -> None:
     section = profile.data.get("profile", {})
     suite = section.get("suite")
     if suite != SUITE:
-        profile.problems.append(f"the profile answers suite {suite!r}; this is {SUITE!r}: look at `list --since {SUITE}`")
+        profile.problems.append(
+            f"the profile answers suite {suite!r}; this is {SUITE!r}: look at `list --since {SUITE}`"
+        )
     given = section.get("capabilities", {})
     for name, question in questions().items():
         answer = given.get(name)
@@ -112,7 +116,11 @@ def _read_capabilities(profile: Profile) -> None:
 
 
 def _read_expectation(
-    profile: Profile, row: dict[str, Any], ids: set[str], versions: dict[str, str | None], today: datetime.date
+    profile: Profile,
+    row: dict[str, Any],
+    ids: set[str],
+    versions: dict[str, str | None],
+    today: datetime.date,
 ) -> None:
     where = f"expectation {row.get('id', '?')}"
     try:

@@ -53,9 +53,12 @@ def _native(case: Case, backend: str) -> str | None:
 
     verbs = [verb for verb, _ in case["steps"]]
     spec = case["steps"][0][1].get("spec", {})
-    if verbs not in (_ONE_LAYER, [v for v in _ONE_LAYER if v != "set_all"]) or spec["kind"] in ("Sequential", "Graph"):
+    if verbs not in (_ONE_LAYER, [v for v in _ONE_LAYER if v != "set_all"]) or spec["kind"] in (
+        "Sequential",
+        "Graph",
+    ):
         return None
-    steps = dict((verb, arguments) for verb, arguments in case["steps"])
+    steps = dict(case["steps"])
     data_format = steps["to"].get("data_format", "channels_first")
     try:
         source = isomorph.backend(backend).native_script(module(spec, []), data_format, False)
@@ -100,7 +103,11 @@ def _steps(case: Case, backend: str) -> str:
         arguments = dict(arguments)
         goes_on = arguments.pop("goes_on", False)
         made = _line(verb, arguments, backend, classes)
-        body += ["try:", *(f"    {line}" for line in made), "except Exception as error:", "    print(error)"] if goes_on else made
+        body += (
+            ["try:", *(f"    {line}" for line in made), "except Exception as error:", "    print(error)"]
+            if goes_on
+            else made
+        )
     return "\n".join([*lines, *classes, *body, "print(net.parameters())"]) + "\n"
 
 
@@ -124,8 +131,8 @@ def _line(verb: str, given: Case, backend: str, classes: list[str]) -> list[str]
         values += [f"{name}={_value(each)}" for name, each in (given.get("named") or {}).items()]
         return [f"print({part}({', '.join(values)}))"]
     if verb in ("set", "set_all"):
-        values = given["values"] if verb == "set_all" else {given["path"]: given["data"]}
-        return [f"{_part(net, path)}.set({_literal(data)})" for path, data in values.items()]
+        data = given["values"] if verb == "set_all" else {given["path"]: given["data"]}
+        return [f"{_part(net, path)}.set({_literal(each)})" for path, each in data.items()]
     if verb == "mode":
         return [f"{part}.train({given['training']})"]
     if verb in ("copy", "pickle"):
@@ -134,7 +141,11 @@ def _line(verb: str, given: Case, backend: str, classes: list[str]) -> list[str]
     if verb == "infer":
         return [f"print({net}.infer({', '.join(str(tuple(shape)) for shape in given['shapes'])}))"]
     if verb == "gradients":
-        losses = {"sum": "ops.sum(y)", "half-square-sum": "ops.sum(y * y) * 0.5", "mean-cube": "ops.mean(y * y * y)"}
+        losses = {
+            "sum": "ops.sum(y)",
+            "half-square-sum": "ops.sum(y * y) * 0.5",
+            "mean-cube": "ops.mean(y * y * y)",
+        }
         inputs = ", ".join(_value(each) for each in given["inputs"])
         return [f"print({net}.gradients(lambda y: {losses[given['loss']]}, {inputs}))"]
     if verb == "read":
@@ -165,7 +176,11 @@ def _net(spec: Case, classes: list[str]) -> str:
         children = ", ".join(_net(child, classes) for child in options["children"])
         return f"nn.Sequential({children})" if kind == "Sequential" else f"nn.ModuleList([{children}])"
     if kind == "ModuleDict":
-        return "nn.ModuleDict({" + ", ".join(f"{k!r}: {_net(v, classes)}" for k, v in options["children"].items()) + "})"
+        return (
+            "nn.ModuleDict({"
+            + ", ".join(f"{k!r}: {_net(v, classes)}" for k, v in options["children"].items())
+            + "})"
+        )
     if kind == "share":
         return _part("self", options["path"])
     if kind == "Graph":
@@ -173,10 +188,16 @@ def _net(spec: Case, classes: list[str]) -> str:
         classes.append("")
         body = [f"class {name}(nn.Module):", "    def __init__(self):", "        super().__init__()"]
         for own, each in options.get("parameters", {}).items():
-            shape = tuple(each["shape"])
-            body.append(f"        self.{own} = nn.Parameter({shape}, {_law(each.get('init'))}, role={each.get('role', 'weight')!r})")
-        body += [f"        self.{child} = {_net(each, classes)}" for child, each in options.get("children", {}).items()]
-        body += [f"        {_part('self', there)} = {_part('self', here)}" for there, here in options.get("ties", [])]
+            given = f"{tuple(each['shape'])}, {_law(each.get('init'))}, role={each.get('role', 'weight')!r}"
+            body.append(f"        self.{own} = nn.Parameter({given})")
+        body += [
+            f"        self.{child} = {_net(each, classes)}"
+            for child, each in options.get("children", {}).items()
+        ]
+        body += [
+            f"        {_part('self', there)} = {_part('self', here)}"
+            for there, here in options.get("ties", [])
+        ]
         inputs = options.get("inputs", ["x"])
         body += ["", f"    def forward(self, {', '.join(inputs)}):"]
         for result, callee, arguments, *rest in options["program"]:
@@ -188,7 +209,9 @@ def _net(spec: Case, classes: list[str]) -> str:
         classes[:] = [*classes, "\n".join(body)]
         return f"{name}()"
     laws = {name: _law(value) for name, value in options.items() if name.endswith("_init")}
-    known = {name: repr(tuple(v) if isinstance(v, list) else v) for name, v in options.items() if name not in laws}
+    known = {
+        name: repr(tuple(v) if isinstance(v, list) else v) for name, v in options.items() if name not in laws
+    }
     return f"nn.{kind}({', '.join(f'{k}={v}' for k, v in (known | laws).items())})"
 
 

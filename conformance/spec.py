@@ -37,26 +37,44 @@ CHAPTERS = {
 CLAUSES: tuple[Clause, ...] = tuple(
     Clause(name, " ".join(text.split()))
     for name, text in (
-        ("D-1", """Before data, a size that depends on the input is unknown (null), never zero, one or a
-            guess; every size that does not is known."""),
+        (
+            "D-1",
+            """Before data, a size that depends on the input is unknown (null), never zero, one or a
+            guess; every size that does not is known.""",
+        ),
         ("D-2", "Before data, no parameter has values, and the framework holds no memory for one."),
-        ("D-3", "Asking for initial values before sizes are known records the request: no law is called, "
-            "no state changes."),
+        (
+            "D-3",
+            "Asking for initial values before sizes are known records the request: no law is called, "
+            "no state changes.",
+        ),
         ("D-4", "The first call on data gives every parameter its sizes and its values, at once."),
-        ("D-5", """A law is called once for each parameter, in the declared order; a second call on data
-            calls none."""),
+        (
+            "D-5",
+            """A law is called once for each parameter, in the declared order; a second call on data
+            calls none.""",
+        ),
         ("D-6", "Where sizes are known, asking for initial values gives them at once."),
-        ("D-7", """A layer's parameters become ready together; other layers wait only for their own
-            sizes."""),
-        ("D-8", "Inferring from shapes gives sizes and nothing else: no values, no statistics, no random "
-            "numbers."),
+        (
+            "D-7",
+            """A layer's parameters become ready together; other layers wait only for their own
+            sizes.""",
+        ),
+        (
+            "D-8",
+            "Inferring from shapes gives sizes and nothing else: no values, no statistics, no random "
+            "numbers.",
+        ),
         ("D-9", "A failure while sizes are inferred leaves every parameter of the net as it was."),
         ("D-10", "apply_init infers from data and initializes: values exist when it returns."),
         ("D-11", "A size given to the constructor ends the deferral of that layer at once."),
         ("D-12", "Inputs given by keyword, several inputs and absent inputs are inferred from alike."),
         ("D-13", "Values set on a deferred parameter give it its sizes; the rest still waits."),
-        ("D-14", "After a call, modules may be appended, replaced and removed; what is new is deferred, "
-            "what stays keeps its values."),
+        (
+            "D-14",
+            "After a call, modules may be appended, replaced and removed; what is new is deferred, "
+            "what stays keeps its values.",
+        ),
         ("D-15", "Threads that call a deferred net at once initialize it once."),
         ("I-1", "A Dense layer's weight is (units, size of the input's last axis), whatever the rank."),
         ("I-2", "Sizes flow through a chain of layers and through a user's own forward."),
@@ -66,25 +84,40 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("I-6", "Another feature size than the known one is an error and changes nothing."),
         ("I-7", "A user's build fills the unknown sizes of the module's own parameters."),
         ("I-8", "Sizes left open stay open where they matter and nowhere else."),
-        ("I-9", "An input that does not divide into the groups, or a window larger than its input, is an "
-            "error and changes nothing."),
+        (
+            "I-9",
+            "An input that does not divide into the groups, or a window larger than its input, is an "
+            "error and changes nothing.",
+        ),
         ("I-10", "Over the table of options, windows give the sizes that the closed formulas say."),
-        ("N-1", """Built-in laws draw from the stream of (seed, canonical path): SFC64 seeded by the seed
-            and the SHA-256 of the path; the values are equal bit by bit on every backend."""),
+        (
+            "N-1",
+            """Built-in laws draw from the stream of (seed, canonical path): SFC64 seeded by the seed
+            and the SHA-256 of the path; the values are equal bit by bit on every backend.""",
+        ),
         ("N-2", "Without a law, each layer's values follow its default law, that of PyTorch."),
         ("N-3", "Scale laws count fans in the canonical layout: in / groups times the window, and out."),
         ("N-4", "A law given to a net is for its weights: biases become zero and norm scales one."),
-        ("N-5", """A parameter's values do not depend on other layers, on the order of building, on
-            deferral, or on the number of threads."""),
-        ("N-6", """Precedence: a request on the parameter or its own layer, a pattern, the constructor's
-            law, the nearest enclosing module, the whole net, the default; the later of two of a rank."""),
+        (
+            "N-5",
+            """A parameter's values do not depend on other layers, on the order of building, on
+            deferral, or on the number of threads.""",
+        ),
+        (
+            "N-6",
+            """Precedence: a request on the parameter or its own layer, a pattern, the constructor's
+            law, the nearest enclosing module, the whole net, the default; the later of two of a rank.""",
+        ),
         ("N-7", "Patterns choose parameters by their whole path inside the module they are given to."),
         ("N-8", "force draws ready parameters anew, at once and in the same order."),
         ("N-9", "Without force, ready parameters keep their values and a warning says so."),
         ("N-10", "The latest seed that was named holds, until another is named."),
         ("N-11", "Values are drawn in single precision and cast to the net's type."),
-        ("N-12", "A law that raises, or gives what does not fit, is an InitializerError with the path; no "
-            "parameter changes."),
+        (
+            "N-12",
+            "A law that raises, or gives what does not fit, is an InitializerError with the path; no "
+            "parameter changes.",
+        ),
         ("N-13", "A user's law is called with path, shape, type and the stream of that path."),
         ("P-1", "Paths are structural, in the order of the tree, and the same before and after data."),
         ("P-2", "Values are read and written in the canonical layout, whatever the native one is."),
@@ -109,38 +142,54 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("E-2", "A rank that does not fit is a ShapeMismatchError with the path."),
         ("E-3", "A type that does not fit is a DTypeMismatchError with the path."),
         ("E-4", "Reading a parameter without values is a DeferredInitializationError with path and shape."),
-        ("E-5", "Every error refines a built-in one, names the path in its first line and the next step "
-            "after it."),
+        (
+            "E-5",
+            "Every error refines a built-in one, names the path in its first line and the next step "
+            "after it.",
+        ),
         ("E-6", "After any of these errors the net works as if the failed step had not been."),
         ("E-7", "A pattern that matches nothing is an InvalidArgumentError."),
         ("E-8", "A parameter that the forward never reaches is a StructureError with its path."),
         ("L-1", "Dense computes ``x @ weight.T + bias``, then its activation."),
-        ("L-2", "Convolutions are cross-correlations, as the closed formula with stride, padding, dilation "
-            "and groups says."),
-        ("L-3", "Padding \"same\" gives ceil(size / stride) positions, the odd extra zero at the end."),
+        (
+            "L-2",
+            "Convolutions are cross-correlations, as the closed formula with stride, padding, dilation "
+            "and groups says.",
+        ),
+        ("L-3", 'Padding "same" gives ceil(size / stride) positions, the odd extra zero at the end.'),
         ("L-4", "Max pooling takes each window's greatest element; padding never wins."),
-        ("L-5", "Average pooling takes each window's mean; padded zeros count unless told otherwise, those "
-            "of \"same\" never."),
+        (
+            "L-5",
+            "Average pooling takes each window's mean; padded zeros count unless told otherwise, those "
+            'of "same" never.',
+        ),
         ("L-6", "Global average pooling takes each channel's mean over height and width."),
         ("L-7", "Layer normalization works on the last axis, eps under the root."),
         ("L-8", "Embedding gives the weight's rows; an index outside the table is an error."),
         ("L-9", "Flatten orders channels, height, width in both data formats."),
         ("L-10", "Activations follow their published formulas; GELU is exact."),
         ("L-11", "Outputs have the net's type, and the shape that inference said."),
-        ("L-12", "Each function of isomorph.ops gives what the Array API standard, or its own docstring, "
-            "says."),
+        (
+            "L-12",
+            "Each function of isomorph.ops gives what the Array API standard, or its own docstring, says.",
+        ),
         ("L-13", "Every layer computes in every type that the backend says it holds."),
         ("L-14", "Layers chain, nest and run in a user's own forward."),
         ("M-1", "A net starts in training mode."),
         ("M-2", "In training, BatchNorm normalizes by the batch's mean and biased variance."),
-        ("M-3", "In training, running statistics move by momentum towards the batch's mean and unbiased "
-            "variance, once a call."),
+        (
+            "M-3",
+            "In training, running statistics move by momentum towards the batch's mean and unbiased "
+            "variance, once a call.",
+        ),
         ("M-4", "In evaluation, BatchNorm uses running statistics and changes none."),
         ("M-5", "In evaluation, Dropout is the identity."),
         ("M-6", "In training, Dropout zeroes elements with probability p and scales the rest by 1/(1-p)."),
         ("M-7", "The mode can be set for a part of a net, at any time."),
-        ("G-1", "Gradients equal the derivative of the loss by each learned element, in the canonical "
-            "layout."),
+        (
+            "G-1",
+            "Gradients equal the derivative of the loss by each learned element, in the canonical layout.",
+        ),
         ("G-2", "A shared parameter's gradient sums over its uses."),
         ("G-3", "Rows of an embedding that occur several times gather all their gradients."),
         ("G-4", "In training, gradients pass through the batch's statistics."),

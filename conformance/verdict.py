@@ -23,7 +23,10 @@ def complete(backend: Backend, manifest: Manifest, selection: list[str] | None) 
     asked = required(manifest, selection)
     given = {result["id"]: result for result in backend["results"]}
     provisional = {case["id"] for case in manifest["cases"] if case["status"] == "provisional"}
-    results = [given.get(case["id"], {"id": case["id"], "status": "missing", "ms": 0.0, "attempts": 0}) for case in asked]
+    results = [
+        given.get(case["id"], {"id": case["id"], "status": "missing", "ms": 0.0, "attempts": 0})
+        for case in asked
+    ]
     extra = [result for name, result in given.items() if name in provisional]
     counts = Counter(result["status"] for result in results)
     levels = {}
@@ -81,7 +84,9 @@ def faults(report: Report, manifest: Manifest) -> list[str]:
         found += [f"{name}: {each} is there {n} times" for each, n in seen.items() if n > 1]
         found += [f"{name}: {each} is no case of this suite" for each in seen if each not in ids]
         found += [
-            f"{name}: {case['id']} is missing" for case in required(manifest, selection) if case["id"] not in seen
+            f"{name}: {case['id']} is missing"
+            for case in required(manifest, selection)
+            if case["id"] not in seen
         ]
         bad = {result["status"] for result in backend["results"]} - set(STATUSES)
         found += [f"{name}: there is no status {status!r}" for status in sorted(bad)]

@@ -15,7 +15,18 @@ PACKAGE = Path(isomorph.__file__).parent
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "flax", "mxnet"}
 ALLOWED = {
     "core": {"numpy", "typer", "rich", "ml_dtypes"},
-    "conformance": {"numpy", "ml_dtypes", "typer", "rich", "psutil", "packaging", "hypothesis", "pytest", "covertable", "tomli"},
+    "conformance": {
+        "numpy",
+        "ml_dtypes",
+        "typer",
+        "rich",
+        "psutil",
+        "packaging",
+        "hypothesis",
+        "pytest",
+        "covertable",
+        "tomli",
+    },
     "backends/numpy": {"numpy"},
     "backends/torch": {"numpy", "torch"},
     "backends/tensorflow": {"numpy", "tensorflow", "keras"},

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from function_table import TABLE
 
 from isomorph import Adapter, TensorSpec, nn, ops
-from function_table import TABLE
 from isomorph.errors import ForwardError
 from isomorph.ops.table import Ops
 from isomorph.trace import tracing_shapes

@@ -70,7 +70,11 @@ def defer() -> list[Case]:
     shapes = {"0.weight": [7, None], "0.bias": [7], "1.weight": [3, None], "1.bias": [3]}
     after = {"0.weight": [7, 5], "0.bias": [7], "1.weight": [3, 7], "1.bias": [3]}
     shapes_case = _core(
-        "defer.shapes-before-data", "D-1", [NET, TO], [[0, "shapes"], [1, "shapes"]], expect={"1": {"shapes": shapes}}
+        "defer.shapes-before-data",
+        "D-1",
+        [NET, TO],
+        [[0, "shapes"], [1, "shapes"]],
+        expect={"1": {"shapes": shapes}},
     )
     built = "core.defer.shapes-before-data"
     called = "core.defer.first-call"
@@ -143,7 +147,12 @@ def defer() -> list[Case]:
             [[2, "states"], [3, "states"]],
             expect={"2": {"states": dict(zip(shapes, ["ready", "ready", "declared", "shaped"]))}},
         ),
-        _core("defer.bias-waits-for-weight", "D-7", [NET, TO, SEED, ["read", {"path": "0.bias"}]], [[3, "error"]]),
+        _core(
+            "defer.bias-waits-for-weight",
+            "D-7",
+            [NET, TO, SEED, ["read", {"path": "0.bias"}]],
+            [[3, "error"]],
+        ),
         _core(
             "defer.infer-gives-shapes",
             "D-8",
@@ -242,7 +251,12 @@ def defer() -> list[Case]:
         _core(
             "defer.keyword-inputs",
             "D-12",
-            [["construct", {"spec": TWO_INPUTS}], TO, SEED, ["call", {"inputs": [X], "named": {"y": spread(2, 3)}}]],
+            [
+                ["construct", {"spec": TWO_INPUTS}],
+                TO,
+                SEED,
+                ["call", {"inputs": [X], "named": {"y": spread(2, 3)}}],
+            ],
             [[3, "shapes"], [3, "output"]],
             oracle="reference",
         ),
@@ -340,7 +354,12 @@ def infer() -> list[Case]:
         ),
         _core("infer.nested-forward", "I-2", [*residual, CALL], [[3, "shapes"], [3, "output.shape"]]),
         _core(
-            "infer.nested-forward-values", "I-2", [*residual, CALL], [[3, "output"]], oracle="reference", needs=called
+            "infer.nested-forward-values",
+            "I-2",
+            [*residual, CALL],
+            [[3, "output"]],
+            oracle="reference",
+            needs=called,
         ),
         _core(
             "infer.nested-forward-dry",
@@ -447,20 +466,48 @@ def initialize() -> list[Case]:
         _core(
             f"init.law.{name}",
             "N-1",
-            [["construct", {"spec": dense(7, bias=False)}], TO, ["initialize", {"law": each, "seed": 3}], CALL],
+            [
+                ["construct", {"spec": dense(7, bias=False)}],
+                TO,
+                ["initialize", {"law": each, "seed": 3}],
+                CALL,
+            ],
             [[3, "values"]],
             **stream,
         )
         for name, each in laws.items()
     ]
     found += [
-        _core("init.default.dense", "N-2", [["construct", {"spec": dense(7)}], TO, SEED, CALL], [[3, "values"]], **stream),
-        _core("init.default.own", "N-2", [["construct", {"spec": GAIN}], TO, SEED, CALL], [[3, "values"]], **stream),
-        _core("init.weights-only", "N-4", [NET, TO, ["initialize", {"law": law("Constant", value=2)}], CALL], [[3, "values"]], **stream),
+        _core(
+            "init.default.dense",
+            "N-2",
+            [["construct", {"spec": dense(7)}], TO, SEED, CALL],
+            [[3, "values"]],
+            **stream,
+        ),
+        _core(
+            "init.default.own",
+            "N-2",
+            [["construct", {"spec": GAIN}], TO, SEED, CALL],
+            [[3, "values"]],
+            **stream,
+        ),
+        _core(
+            "init.weights-only",
+            "N-4",
+            [NET, TO, ["initialize", {"law": law("Constant", value=2)}], CALL],
+            [[3, "values"]],
+            **stream,
+        ),
         _core(
             "init.scales-become-one",
             "N-4",
-            [["construct", {"spec": chain(dense(7), GAIN)}], TO, ["initialize", {"law": law("Constant", value=3)}], CALL],
+            [
+                ["construct", {"spec": chain(dense(7), GAIN)}],
+                TO,
+                ["initialize", {"law": law("Constant", value=3)}],
+                CALL,
+            ],
             [[3, "values"]],
             **stream,
         ),
@@ -475,7 +522,15 @@ def initialize() -> list[Case]:
         _core(
             "init.lazy-equals-eager.eager",
             "N-5",
-            [["construct", {"spec": chain(dense(7, activation="tanh", in_features=5), dense(3, in_features=7))}], SEED, TO, CALL],
+            [
+                [
+                    "construct",
+                    {"spec": chain(dense(7, activation="tanh", in_features=5), dense(3, in_features=7))},
+                ],
+                SEED,
+                TO,
+                CALL,
+            ],
             [[1, "values"], [2, "values"], [3, "values"]],
             **default,
         ),
@@ -536,8 +591,13 @@ def initialize() -> list[Case]:
         _core(
             "init.force-redraws",
             "N-8",
-            [NET, TO, ["initialize", {"law": law("Ramp", counted=True)}], CALL,
-             ["initialize", {"law": law("Constant", value=4, counted=True), "force": True}]],
+            [
+                NET,
+                TO,
+                ["initialize", {"law": law("Ramp", counted=True)}],
+                CALL,
+                ["initialize", {"law": law("Constant", value=4, counted=True), "force": True}],
+            ],
             [[4, "values"], [4, "law_calls"]],
             expect={"4": {"law_calls": [["0.weight", [7, 5]], ["1.weight", [3, 7]]]}},
             **stream,
@@ -560,7 +620,13 @@ def initialize() -> list[Case]:
         _core(
             "init.again-on-a-deferred-net",
             "N-6",
-            [NET, TO, ["initialize", {"law": law("Ones")}], ["initialize", {"law": law("Constant", value=4)}], CALL],
+            [
+                NET,
+                TO,
+                ["initialize", {"law": law("Ones")}],
+                ["initialize", {"law": law("Constant", value=4)}],
+                CALL,
+            ],
             [[4, "values"]],
             **stream,
         ),
@@ -571,7 +637,13 @@ def initialize() -> list[Case]:
             [[3, "values"], [3, "law_calls"]],
             **stream,
         ),
-        _core("init.ramp", "N-13", [NET, TO, ["initialize", {"law": law("Ramp")}], CALL], [[3, "values"]], **stream),
+        _core(
+            "init.ramp",
+            "N-13",
+            [NET, TO, ["initialize", {"law": law("Ramp")}], CALL],
+            [[3, "values"]],
+            **stream,
+        ),
         *(
             _core(
                 f"init.failing-law.{name}",
@@ -640,7 +712,10 @@ def _precedence() -> list[Case]:
         "later-parameter-over-layer": (NET, [ask(one, "0"), ask(two, "0.weight")]),
         "later-layer-over-parameter": (NET, [ask(two, "0.weight"), ask(one, "0")]),
         "pattern-names-biases": (NET, [ask(one), ["initialize", {"patterns": {r".*bias": two}}]]),
-        "pattern-inside-a-part": (nested, [ask(one), ["initialize", {"patterns": {r"1\.weight": two}, "path": "0"}]]),
+        "pattern-inside-a-part": (
+            nested,
+            [ask(one), ["initialize", {"patterns": {r"1\.weight": two}, "path": "0"}]],
+        ),
         "later-pattern": (
             NET,
             [["initialize", {"patterns": {".*": one}}], ["initialize", {"patterns": {r"1\..*": two}}]],

@@ -20,40 +20,83 @@ def native() -> list[Case]:
         if slug != "plain":
             continue
         x = numbers([[1, 2]], "int64") if spec["kind"] == "Embedding" else spread(*shape)
-        steps: list[Any] = [["construct", {"spec": spec}], TO, SEED, ["call", {"inputs": [x]}], ["native", {}]]
+        steps: list[Any] = [
+            ["construct", {"spec": spec}],
+            TO,
+            SEED,
+            ["call", {"inputs": [x]}],
+            ["native", {}],
+        ]
         has_values = spec["kind"] in ("Dense", "Conv1d", "Conv2d", "BatchNorm", "LayerNorm", "Embedding")
         ask: list[Any] = [[4, "native.class", {"kind": spec["kind"]}]]
         found.append(_extra(f"native.{feature_of(spec)}.class", "W-1", steps, ask, oracle="published"))
         if has_values:
             found.append(
-                _extra(f"native.{feature_of(spec)}.parameters", "W-2", steps,
-                       [[4, "native.names", {"kind": spec["kind"]}], [4, "native.memory"]], oracle="published")
+                _extra(
+                    f"native.{feature_of(spec)}.parameters",
+                    "W-2",
+                    steps,
+                    [[4, "native.names", {"kind": spec["kind"]}], [4, "native.memory"]],
+                    oracle="published",
+                )
             )
             if spec["kind"] != "Embedding":
                 found.append(
-                    _extra(f"native.{feature_of(spec)}.deferred", "W-3",
-                           [["construct", {"spec": spec}], TO, SEED, ["native", {}]], [[3, "native.memory"]])
+                    _extra(
+                        f"native.{feature_of(spec)}.deferred",
+                        "W-3",
+                        [["construct", {"spec": spec}], TO, SEED, ["native", {}]],
+                        [[3, "native.memory"]],
+                    )
                 )
     found += [
         _extra("native.chain.deferred", "W-3", [NET, TO, SEED, ["native", {}]], [[3, "native.memory"]]),
         _extra("native.chain.ready", "W-2", [NET, TO, SEED, CALL, ["native", {}]], [[4, "native.memory"]]),
-        _extra("native.composite.deferred", "W-3",
-               [["construct", {"spec": RESIDUAL}], TO, SEED, ["native", {}]], [[3, "native.memory"]]),
-        _extra("native.composite.infer-holds-nothing", "W-3",
-               [["construct", {"spec": RESIDUAL}], TO, SEED, ["infer", {"shapes": [[2, 5]]}], ["native", {}]],
-               [[4, "native.memory"]]),
-        _extra("native.composite.user-class", "W-4",
-               [["construct", {"spec": RESIDUAL}], TO, SEED, CALL, ["native", {}]], [[4, "native.user_class"]]),
+        _extra(
+            "native.composite.deferred",
+            "W-3",
+            [["construct", {"spec": RESIDUAL}], TO, SEED, ["native", {}]],
+            [[3, "native.memory"]],
+        ),
+        _extra(
+            "native.composite.infer-holds-nothing",
+            "W-3",
+            [["construct", {"spec": RESIDUAL}], TO, SEED, ["infer", {"shapes": [[2, 5]]}], ["native", {}]],
+            [[4, "native.memory"]],
+        ),
+        _extra(
+            "native.composite.user-class",
+            "W-4",
+            [["construct", {"spec": RESIDUAL}], TO, SEED, CALL, ["native", {}]],
+            [[4, "native.user_class"]],
+        ),
         _extra("native.tensors.numpy-in", "W-5", [NET, TO, SEED, CALL], [[3, "output.owned"]]),
-        _extra("native.tensors.native-in", "W-5",
-               [NET, TO, SEED, ["call", {"inputs": [X], "as_native": True}]], [[3, "output.owned"], [3, "output"]],
-               oracle="reference"),
-        _extra("native.tensors.integers-in", "W-5",
-               [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], TO, SEED,
-                ["call", {"inputs": [TOKENS], "as_native": True}]], [[3, "output.owned"], [3, "output"]],
-               oracle="reference"),
-        _extra("native.variables", "W-6", [NET, TO, SEED, CALL, ["variables", {}], CALL],
-               [[4, "tree"], [5, "values"], [5, "output"]], oracle="reference"),
+        _extra(
+            "native.tensors.native-in",
+            "W-5",
+            [NET, TO, SEED, ["call", {"inputs": [X], "as_native": True}]],
+            [[3, "output.owned"], [3, "output"]],
+            oracle="reference",
+        ),
+        _extra(
+            "native.tensors.integers-in",
+            "W-5",
+            [
+                ["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}],
+                TO,
+                SEED,
+                ["call", {"inputs": [TOKENS], "as_native": True}],
+            ],
+            [[3, "output.owned"], [3, "output"]],
+            oracle="reference",
+        ),
+        _extra(
+            "native.variables",
+            "W-6",
+            [NET, TO, SEED, CALL, ["variables", {}], CALL],
+            [[4, "tree"], [5, "values"], [5, "output"]],
+            oracle="reference",
+        ),
     ]
     return found
 
@@ -64,8 +107,13 @@ def compiled() -> list[Case]:
         "mlp": (chain(dense(7, activation="relu"), dense(3)), (2, 5)),
         "composite": (RESIDUAL, (2, 5)),
         "conv": (
-            chain(layer("Conv2d", out_channels=5, kernel_size=3, padding="same"), layer("ReLU"),
-                  layer("MaxPool2d", kernel_size=2), layer("Flatten"), dense(3)),
+            chain(
+                layer("Conv2d", out_channels=5, kernel_size=3, padding="same"),
+                layer("ReLU"),
+                layer("MaxPool2d", kernel_size=2),
+                layer("Flatten"),
+                dense(3),
+            ),
             (2, 3, 11, 7),
         ),
         "norm": (chain(dense(7), layer("LayerNorm"), layer("GELU"), dense(3)), (2, 5)),
@@ -82,33 +130,93 @@ def compiled() -> list[Case]:
             ["call", {"inputs": [x]}],
         ]
         found.append(
-            _extra(f"compile.equals-eager.{name}", "C-1", steps,
-                   [[5, "output", {"like": 3}], [5, "output"]], oracle="relation", timeout=120.0)
+            _extra(
+                f"compile.equals-eager.{name}",
+                "C-1",
+                steps,
+                [[5, "output", {"like": 3}], [5, "output"]],
+                oracle="relation",
+                timeout=120.0,
+            )
         )
-    compile_first: list[Any] = [["construct", {"spec": nets["mlp"][0]}], ["to", {"compile": True}], SEED, CALL]
+    compile_first: list[Any] = [
+        ["construct", {"spec": nets["mlp"][0]}],
+        ["to", {"compile": True}],
+        SEED,
+        CALL,
+    ]
     norm = chain(dense(3), layer("BatchNorm"))
     needs = ("extras.compile.equals-eager.mlp",)
     found += [
-        _extra("compile.before-data", "C-1", compile_first, [[3, "values"], [3, "output"]], oracle="reference",
-               needs=needs, timeout=120.0),
-        _extra("compile.another-batch-size", "C-2", [*compile_first, ["call", {"inputs": [spread(11, 5)]}]],
-               [[4, "output"]], oracle="reference", needs=needs, timeout=120.0),
-        _extra("compile.another-feature-size", "C-2", [*compile_first, ["call", {"inputs": [spread(2, 11)]}]],
-               [[4, "error"]], needs=needs, timeout=120.0),
-        _extra("compile.follows-values", "C-3",
-               [*compile_first, ["set", {"path": "1.bias", "data": spread(3, salt=5)}], CALL], [[5, "output"]],
-               oracle="reference", needs=needs, timeout=120.0),
-        _extra("compile.follows-force", "C-3",
-               [*compile_first, ["initialize", {"seed": 12, "force": True}], CALL], [[5, "output"]],
-               oracle="reference", needs=needs, timeout=120.0),
-        _extra("compile.follows-modes", "C-3",
-               [["construct", {"spec": norm}], ["to", {"compile": True}], SEED,
-                ["call", {"inputs": [spread(7, 5)]}], ["mode", {"training": False}],
-                ["call", {"inputs": [spread(7, 5)]}]],
-               [[3, "statistics"], [3, "output"], [5, "output"]], oracle="reference", needs=needs, timeout=120.0),
-        _extra("compile.off-and-on", "C-1",
-               [*compile_first, ["to", {"compile": False}], CALL, ["to", {"compile": True}], CALL],
-               [[5, "output"], [7, "output"]], oracle="reference", needs=needs, timeout=120.0),
+        _extra(
+            "compile.before-data",
+            "C-1",
+            compile_first,
+            [[3, "values"], [3, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.another-batch-size",
+            "C-2",
+            [*compile_first, ["call", {"inputs": [spread(11, 5)]}]],
+            [[4, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.another-feature-size",
+            "C-2",
+            [*compile_first, ["call", {"inputs": [spread(2, 11)]}]],
+            [[4, "error"]],
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.follows-values",
+            "C-3",
+            [*compile_first, ["set", {"path": "1.bias", "data": spread(3, salt=5)}], CALL],
+            [[5, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.follows-force",
+            "C-3",
+            [*compile_first, ["initialize", {"seed": 12, "force": True}], CALL],
+            [[5, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.follows-modes",
+            "C-3",
+            [
+                ["construct", {"spec": norm}],
+                ["to", {"compile": True}],
+                SEED,
+                ["call", {"inputs": [spread(7, 5)]}],
+                ["mode", {"training": False}],
+                ["call", {"inputs": [spread(7, 5)]}],
+            ],
+            [[3, "statistics"], [3, "output"], [5, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.off-and-on",
+            "C-1",
+            [*compile_first, ["to", {"compile": False}], CALL, ["to", {"compile": True}], CALL],
+            [[5, "output"], [7, "output"]],
+            oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
     ]
     return found
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from covertable import make
 
-
 from .functions import FUNCTION_CASES
 from .write import Case, Data, case, chain, dense, graph, indices, law, layer, numbers, spread, values_for
 
@@ -165,7 +164,10 @@ def named() -> list[Case]:
 def _pair(
     stem: str, spec: Data, shape: tuple[int, ...], data_format: str, base: tuple[str, ...], options: Data
 ) -> list[Case]:
-    to: list[Any] = ["to", {**({} if data_format == "channels_first" else {"data_format": data_format}), **options}]
+    to: list[Any] = [
+        "to",
+        {**({} if data_format == "channels_first" else {"data_format": data_format}), **options},
+    ]
     construct: list[Any] = ["construct", {"spec": spec}]
     evaluate: list[Any] = ["mode", {"training": False}]
     call: list[Any] = ["call", {"inputs": [input_for(spec, shape)]}]
@@ -216,7 +218,7 @@ def _rows_needed(spec: Data) -> tuple[str, ...]:
 
 def covering() -> list[Case]:
     """Return a case of shapes and one of values for each row of 3-way covering tables."""
-    windows = {
+    windows: dict[str, list[Any]] = {
         "kernel_size": [1, 2, 3],
         "stride": [1, 2, 3],
         "padding": [0, 1, "same", "valid"],
@@ -247,7 +249,8 @@ def covering() -> list[Case]:
     sizes = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
     found: list[Case] = []
     for kind, table in tables.items():
-        for position, row in enumerate(make(table, strength=3)):
+        rows: list[Data] = list(make(table, strength=3))
+        for position, row in enumerate(rows):
             options = {name: row[name] for name in table if name not in ("size", "format")}
             spatial = 1 if kind == "Conv1d" else 2
             spec = layer(kind, **options)
@@ -361,57 +364,115 @@ def published() -> list[Case]:
 
     return [
         worked(
-            "conv1d.not-flipped", "L-2", conv, {"weight": numbers([[[10, 100]]])}, numbers([[[1, 2, 3]]]),
-            [[[210.0, 320.0]]], "conv1d",
+            "conv1d.not-flipped",
+            "L-2",
+            conv,
+            {"weight": numbers([[[10, 100]]])},
+            numbers([[[1, 2, 3]]]),
+            [[[210.0, 320.0]]],
+            "conv1d",
         ),
         worked(
-            "conv1d.same-pads-at-the-end", "L-3", ones, {"weight": numbers([[[1, 1, 1]]])},
-            numbers([[[1, 2, 3, 4]]]), [[[6.0, 7.0]]], "conv1d",
+            "conv1d.same-pads-at-the-end",
+            "L-3",
+            ones,
+            {"weight": numbers([[[1, 1, 1]]])},
+            numbers([[[1, 2, 3, 4]]]),
+            [[[6.0, 7.0]]],
+            "conv1d",
         ),
         worked(
-            "maxpool2d.padding-never-wins", "L-4", layer("MaxPool2d", kernel_size=2, stride=2, padding=1), {},
-            numbers([[[[-1, -2], [-3, -4]]]]), [[[[-1.0, -2.0], [-3.0, -4.0]]]], "maxpool2d",
+            "maxpool2d.padding-never-wins",
+            "L-4",
+            layer("MaxPool2d", kernel_size=2, stride=2, padding=1),
+            {},
+            numbers([[[[-1, -2], [-3, -4]]]]),
+            [[[[-1.0, -2.0], [-3.0, -4.0]]]],
+            "maxpool2d",
         ),
         worked(
-            "avgpool2d.padding-counts", "L-5", corner, {}, numbers([[[[9, 18, 27], [36, 45, 54], [63, 72, 81]]]]),
-            [[[[12.0, 21.0, 16.0], [27.0, 45.0, 33.0], [24.0, 39.0, 28.0]]]], "avgpool2d",
+            "avgpool2d.padding-counts",
+            "L-5",
+            corner,
+            {},
+            numbers([[[[9, 18, 27], [36, 45, 54], [63, 72, 81]]]]),
+            [[[[12.0, 21.0, 16.0], [27.0, 45.0, 33.0], [24.0, 39.0, 28.0]]]],
+            "avgpool2d",
         ),
         worked(
-            "flatten.channels-first-order", "L-9", layer("Flatten"), {}, numbers([[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]]),
-            [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]], "flatten",
+            "flatten.channels-first-order",
+            "L-9",
+            layer("Flatten"),
+            {},
+            numbers([[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]]),
+            [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]],
+            "flatten",
         ),
         worked(
-            "leakyrelu.default-slope", "L-10", layer("LeakyReLU"), {}, numbers([[-128.0, 2.0]]),
-            [[_single(-1.28), 2.0]], "leakyrelu",
+            "leakyrelu.default-slope",
+            "L-10",
+            layer("LeakyReLU"),
+            {},
+            numbers([[-128.0, 2.0]]),
+            [[_single(-1.28), 2.0]],
+            "leakyrelu",
         ),
         case(
             "layers.chain.lenet-shapes",
             "L-14",
-            [["construct", {"spec": lenet}], ["infer", {"shapes": [[1, 1, 28, 28]]}], ["count", {}]],
-            [[1, "spec"], [1, "shapes"], [2, "count"]],
+            [
+                ["construct", {"spec": lenet}],
+                ["to", {}],
+                ["infer", {"shapes": [[1, 1, 28, 28]]}],
+                ["count", {}],
+            ],
+            [[2, "spec"], [2, "shapes"], [3, "count"]],
             feature="chains",
             oracle="published",
-            expect={"1": {"spec": [1, 10]}, "2": {"count": 61706}},
+            expect={"2": {"spec": [1, 10]}, "3": {"count": 61706}},
         ),
         case(
             "layers.chain.lenet-values",
             "L-14",
-            [["construct", {"spec": lenet}], ["to", {}], ["initialize", {"seed": 2}],
-             ["call", {"inputs": [spread(1, 1, 28, 28)]}]],
+            [
+                ["construct", {"spec": lenet}],
+                ["to", {}],
+                ["initialize", {"seed": 2}],
+                ["call", {"inputs": [spread(1, 1, 28, 28)]}],
+            ],
             [[3, "output"]],
             feature="chains",
             oracle="reference",
-            needs=("layers.conv2d.padding.values", "layers.avgpool2d.plain.values", "layers.flatten.plain.values"),
+            needs=(
+                "layers.conv2d.padding.values",
+                "layers.avgpool2d.plain.values",
+                "layers.flatten.plain.values",
+            ),
         ),
         *(
             case(
                 f"layers.chain.conv-norm-{short}",
                 "L-14",
-                [["construct", {"spec": chain(
-                    layer("Conv2d", out_channels=5, kernel_size=3, bias=False), layer("BatchNorm"), layer("ReLU"),
-                    layer("MaxPool2d", kernel_size=2), layer("GlobalAvgPool2d"), dense(3), layer("Softmax"))}],
-                 ["to", {"data_format": data_format}], ["initialize", {"seed": 2}], ["mode", {"training": False}],
-                 ["call", {"inputs": [spread(*in_format(IMAGE, data_format))]}]],
+                [
+                    [
+                        "construct",
+                        {
+                            "spec": chain(
+                                layer("Conv2d", out_channels=5, kernel_size=3, bias=False),
+                                layer("BatchNorm"),
+                                layer("ReLU"),
+                                layer("MaxPool2d", kernel_size=2),
+                                layer("GlobalAvgPool2d"),
+                                dense(3),
+                                layer("Softmax"),
+                            )
+                        },
+                    ],
+                    ["to", {"data_format": data_format}],
+                    ["initialize", {"seed": 2}],
+                    ["mode", {"training": False}],
+                    ["call", {"inputs": [spread(*in_format(IMAGE, data_format))]}],
+                ],
                 [[4, "output"]],
                 feature="chains",
                 oracle="reference",
@@ -422,8 +483,12 @@ def published() -> list[Case]:
         case(
             "layers.chain.attention-by-functions",
             "L-14",
-            [["construct", {"spec": ATTENTION}], ["to", {}], ["initialize", {"seed": 4}],
-             ["call", {"inputs": [spread(2, 3, 5)]}]],
+            [
+                ["construct", {"spec": ATTENTION}],
+                ["to", {}],
+                ["initialize", {"seed": 4}],
+                ["call", {"inputs": [spread(2, 3, 5)]}],
+            ],
             [[3, "shapes"], [3, "output"]],
             feature="chains",
             oracle="reference",
@@ -432,16 +497,24 @@ def published() -> list[Case]:
         case(
             "layers.embedding.out-of-range",
             "L-8",
-            [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], ["to", {}],
-             ["initialize", {"seed": 1}], ["call", {"inputs": [numbers([[1, 11]], "int64")]}]],
+            [
+                ["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}],
+                ["to", {}],
+                ["initialize", {"seed": 1}],
+                ["call", {"inputs": [numbers([[1, 11]], "int64")]}],
+            ],
             [[3, "error"]],
             feature="embedding",
         ),
         case(
             "layers.embedding.negative-index",
             "L-8",
-            [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], ["to", {}],
-             ["initialize", {"seed": 1}], ["call", {"inputs": [numbers([[1, -1]], "int64")]}]],
+            [
+                ["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}],
+                ["to", {}],
+                ["initialize", {"seed": 1}],
+                ["call", {"inputs": [numbers([[1, -1]], "int64")]}],
+            ],
             [[3, "error"]],
             feature="embedding",
         ),
@@ -449,8 +522,12 @@ def published() -> list[Case]:
             case(
                 f"layers.embedding.indices-{dtype}",
                 "L-8",
-                [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], ["to", {}],
-                 ["initialize", {"seed": 1}], ["call", {"inputs": [indices(2, 5, below=11, dtype=dtype)]}]],
+                [
+                    ["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}],
+                    ["to", {}],
+                    ["initialize", {"seed": 1}],
+                    ["call", {"inputs": [indices(2, 5, below=11, dtype=dtype)]}],
+                ],
                 [[3, "output"]],
                 feature="embedding",
                 oracle="reference",
@@ -493,13 +570,19 @@ def initial() -> list[Case]:
         for kind in ("Conv1d", "Conv2d", "BatchNorm", "LayerNorm", "Embedding")
     ]
     rows += [("default-groups", "N-2", filters, IMAGE, None)]
-    for slug, law_of in (
+    for slug, scaled in (
         ("xavier", law("Xavier")),
         ("kaiming", law("Kaiming", distribution="normal")),
         ("kaiming-fan-out", law("Kaiming", mode="fan_out")),
     ):
-        rows += [(f"{slug}", "N-3", *plain["Conv1d"], law_of), (f"{slug}-groups", "N-3", filters, IMAGE, law_of)]
-    rows += [("law-for-weights", "N-4", *plain[kind], law("Constant", value=3)) for kind in ("BatchNorm", "LayerNorm")]
+        rows += [
+            (slug, "N-3", *plain["Conv1d"], scaled),
+            (f"{slug}-groups", "N-3", filters, IMAGE, scaled),
+        ]
+    rows += [
+        ("law-for-weights", "N-4", *plain[kind], law("Constant", value=3))
+        for kind in ("BatchNorm", "LayerNorm")
+    ]
     for slug, clause, spec, shape, law_of in rows:
         feature = feature_of(spec)
         for short in _formats(spec, shape):
@@ -507,12 +590,22 @@ def initial() -> list[Case]:
             to: Data = {} if short == "first" else {"data_format": FORMATS[short]}
             x = input_for(spec, in_format(shape, FORMATS[short]))
             steps: list[Any] = [
-                ["construct", {"spec": spec}], ["to", to], ["initialize", ask], ["apply_init", {"inputs": [x]}]
+                ["construct", {"spec": spec}],
+                ["to", to],
+                ["initialize", ask],
+                ["apply_init", {"inputs": [x]}],
             ]
             name = f"layers.{feature}.initial.{slug}" + (".last" if short == "last" else "")
             found.append(
-                case(name, clause, steps, [[3, "values"]], feature=feature, oracle="stream",
-                     needs=("core.init.default.dense", f"layers.{feature}.plain.shapes"))
+                case(
+                    name,
+                    clause,
+                    steps,
+                    [[3, "values"]],
+                    feature=feature,
+                    oracle="stream",
+                    needs=("core.init.default.dense", f"layers.{feature}.plain.shapes"),
+                )
             )
     return found
 
@@ -523,7 +616,12 @@ def refusals() -> list[Case]:
     embed = layer("Embedding", num_embeddings=11, embedding_dim=3)
     rows: list[tuple[str, str, Data, Data]] = [
         ("conv2d.groups-do-not-divide", "I-9", {**conv, "groups": 2}, spread(2, 3, 11, 7)),
-        ("conv1d.groups-do-not-divide", "I-9", layer("Conv1d", out_channels=6, kernel_size=3, groups=3), spread(2, 5, 11)),
+        (
+            "conv1d.groups-do-not-divide",
+            "I-9",
+            layer("Conv1d", out_channels=6, kernel_size=3, groups=3),
+            spread(2, 5, 11),
+        ),
         ("conv2d.window-too-large", "I-9", conv, spread(2, 3, 2, 7)),
         ("conv2d.dilated-window-too-large", "I-9", {**conv, "dilation": 4}, spread(2, 3, 11, 7)),
         ("conv1d.window-too-large", "I-9", layer("Conv1d", out_channels=6, kernel_size=3), spread(2, 3, 2)),
@@ -546,12 +644,24 @@ def refusals() -> list[Case]:
     found: list[Case] = []
     for name, clause, spec, x in rows:
         steps: list[Any] = [
-            ["construct", {"spec": spec}], ["to", {}], ["initialize", {"seed": 1}], ["call", {"inputs": [x]}]
+            ["construct", {"spec": spec}],
+            ["to", {}],
+            ["initialize", {"seed": 1}],
+            ["call", {"inputs": [x]}],
         ]
-        for suffix, of, asked in (("", clause, ["error", "shapes", "states"]), (".text", "E-5", ["error.text"])):
+        for suffix, of, asked in (
+            ("", clause, ["error", "shapes", "states"]),
+            (".text", "E-5", ["error.text"]),
+        ):
             found.append(
-                case(f"layers.{name}{suffix}", of, steps, [[3, each] for each in asked], feature=feature_of(spec),
-                     needs=(f"layers.{name}",) if suffix else ())
+                case(
+                    f"layers.{name}{suffix}",
+                    of,
+                    steps,
+                    [[3, each] for each in asked],
+                    feature=feature_of(spec),
+                    needs=(f"layers.{name}",) if suffix else (),
+                )
             )
     after = [
         ("conv2d.another-channel-count", conv, spread(2, 3, 11, 7), spread(2, 5, 11, 7)),
@@ -564,8 +674,15 @@ def refusals() -> list[Case]:
             case(
                 f"layers.{name}",
                 "I-6",
-                [["construct", {"spec": spec}], ["to", {}], ["initialize", {"seed": 1}], ["mode", {"training": False}],
-                 ["call", {"inputs": [x]}], ["call", {"inputs": [other], "goes_on": True}], ["call", {"inputs": [x]}]],
+                [
+                    ["construct", {"spec": spec}],
+                    ["to", {}],
+                    ["initialize", {"seed": 1}],
+                    ["mode", {"training": False}],
+                    ["call", {"inputs": [x]}],
+                    ["call", {"inputs": [other], "goes_on": True}],
+                    ["call", {"inputs": [x]}],
+                ],
                 [[5, "error"], [5, "shapes"], [5, "values"], [6, "output"]],
                 feature=feature,
                 oracle="reference",
@@ -582,8 +699,14 @@ def refusals() -> list[Case]:
             case(
                 f"layers.{name}",
                 "I-5",
-                [["construct", {"spec": spec}], ["to", {}], ["initialize", {"seed": 1}], ["mode", {"training": False}],
-                 ["call", {"inputs": [x]}], ["call", {"inputs": [other]}]],
+                [
+                    ["construct", {"spec": spec}],
+                    ["to", {}],
+                    ["initialize", {"seed": 1}],
+                    ["mode", {"training": False}],
+                    ["call", {"inputs": [x]}],
+                    ["call", {"inputs": [other]}],
+                ],
                 [[5, "shapes"], [5, "values"], [5, "output"]],
                 feature=feature,
                 oracle="reference",
@@ -596,6 +719,3 @@ def refusals() -> list[Case]:
 def cases() -> list[Case]:
     """Return all of them."""
     return [*named(), *covering(), *initial(), *refusals(), *types(), *functions(), *published()]
-
-
-

@@ -18,7 +18,7 @@ Sizes = dict[Parameter, tuple[int | None, ...]]
 STEP = 1e-5
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what the spec asks for, not a fault of this program
     """The spec asks for an error here: its class and the facts it must carry."""
 
     def __init__(self, kind: str, **facts: Any) -> None:
@@ -65,8 +65,7 @@ class _Program:
         values = {**dict(zip(names, inputs)), **named}
         for result, callee, arguments, *rest in node.options["program"]:
             given = [self._argument(node, each, values) for each in arguments]
-            home, _, function = callee.partition(".")
-            if home in ("ops", "operator"):
+            if callee.partition(".")[0] in ("ops", "operator"):
                 values[result] = self.function_of(callee.removeprefix("ops."), given, rest[0] if rest else {})
             else:
                 values[result] = self.run(node_at(node, callee), given)[0]
@@ -108,6 +107,7 @@ class _Tracer(_Program):
         self.sizes: Sizes = {}
 
     def fill(self, node: Node, inputs: dict[str, Any]) -> None:
+        """Fill unknown sizes as the module's build says."""
         for name, sizes in node.options.get("build", {}).items():
             parameter = node.parameters[name]
             if None in self._shape(parameter):
@@ -122,13 +122,12 @@ class _Tracer(_Program):
         return self.sizes.get(parameter, parameter.shape)
 
     def layer(self, node: Node, x: Any) -> Any:
+        """Return a layer's shape and type by its rule."""
         shape, dtype = x
         known = {name: self._shape(parameter) for name, parameter in node.parameters.items()}
         spec = {"kind": node.kind, **node.options}
         try:
-            seen = rules.infer(
-                spec, shape, dtype, known, node.training, self.net.data_format, self.net.dtype
-            )
+            seen = rules.infer(spec, shape, dtype, known, node.training, self.net.data_format, self.net.dtype)
         except rules.Refusal as refusal:
             raise Refused(
                 refusal.kind,
@@ -142,9 +141,12 @@ class _Tracer(_Program):
         return seen.shape, seen.dtype
 
     def parameter(self, parameter: Parameter) -> Any:
+        """Return a parameter's shape and type."""
         return self._shape(parameter), self.net.dtype
 
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
+        """Return a function's shape and type, by computing it on ones."""
+
         def zeros(each: Any) -> Any:
             if isinstance(each, list):
                 return [zeros(one) for one in each]
@@ -186,10 +188,12 @@ class Forward(_Program):
         self.scale = 0.0
 
     def parameter(self, parameter: Parameter) -> Any:
+        """Return a parameter's values, with what the call has changed so far."""
         found = self.updates.get(parameter, self.values.get(parameter, parameter.value))
         return found if isinstance(found, Unknown) else np.asarray(found, "float64")
 
     def layer(self, node: Node, x: Any) -> Any:
+        """Return a layer's output by its formula."""
         values = {name: self.parameter(parameter) for name, parameter in node.parameters.items()}
         if isinstance(x, Unknown) or any(isinstance(each, Unknown) for each in values.values()):
             return UNKNOWN
@@ -206,6 +210,7 @@ class Forward(_Program):
         return UNKNOWN if done.y is None else done.y
 
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
+        """Return a function's output."""
         flat = [one for each in given for one in (each if isinstance(each, list) else [each])]
         if any(isinstance(each, Unknown) for each in flat):
             return UNKNOWN

@@ -11,7 +11,7 @@ from . import streams
 from .tree import UNKNOWN, Net, Parameter, Spec, cast
 
 
-class LawFailed(Exception):
+class LawFailed(Exception):  # noqa: N818 - what the spec foresees
     """A user's law raised, or gave what does not fit."""
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ from isomorph import registry
 
 HERE = __name__.rpartition(".")[0]
 # Faults of the library itself; they show on the reference backend.
-CORE = ("defer", "infer", "initial", "state", "errors")
+CORE = ("defer", "initial", "state", "errors")
 
 
 class Patch:
@@ -64,7 +63,7 @@ class Mutant:
 
     def facts(self) -> dict[str, Any]:
         """Return all but the patch, as plain data."""
-        return {name: value for name, value in asdict(self).items() if name != "patch"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "patch"}
 
 
 _known: dict[str, Mutant] = {}
@@ -81,7 +80,7 @@ def mutant(kills: str, beside: int = 0, of: str = registry.DEFAULT) -> Callable[
 
     def enter(patch: Callable[[Patch], None]) -> Callable[[Patch], None]:
         name = f"{of}.{patch.__name__.replace('_', '-')}"
-        if name in _known and _known[name].patch.__module__ != patch.__module__:
+        if name in _known:
             raise ValueError(f"two mutants are named {name}")
         _known[name] = Mutant(name, (patch.__doc__ or "").strip().rstrip("."), of, kills, beside, patch)
         return patch
@@ -97,14 +96,3 @@ def of(backend: str) -> list[Mutant]:
     for module in modules:
         import_module(module)
     return [each for each in _known.values() if each.of == backend]
-
-
-@contextmanager
-def applied(backend: str, name: str) -> Iterator[None]:
-    """Apply a mutant while the block runs."""
-    patch = Patch()
-    next(each for each in of(backend) if each.name == name).patch(patch)
-    try:
-        yield
-    finally:
-        patch.undo()

@@ -64,7 +64,9 @@ def threads_share_a_stream(patch: Patch) -> None:
             return original(chosen)
         shared = streams.generator_for(parameter.resolve_seed(chosen[0]), chosen[0].name)
         shapes = [each.shape.known() for each in chosen]
-        return [each.init(each.name, shape, each.dtype, shared) for each, shape in zip(chosen[::-1], shapes[::-1])][::-1]
+        return [
+            each.init(each.name, shape, each.dtype, shared) for each, shape in zip(chosen[::-1], shapes[::-1])
+        ][::-1]
 
     patch.around(initialize, "_draw_all", draw_all)
 
@@ -159,7 +161,9 @@ def force_keeps_values(patch: Patch) -> None:
 @mutant(kills="core.init.again-keeps-and-warns")
 def initialize_overwrites(patch: Patch) -> None:
     """A second request draws ready parameters anew, without force."""
-    patch.around(initialize, "request", lambda request, target, init, seed, force: request(target, init, seed, True))
+    patch.around(
+        initialize, "request", lambda request, target, init, seed, force: request(target, init, seed, True)
+    )
 
 
 @mutant(kills="core.init.again-keeps-and-warns")
@@ -179,7 +183,9 @@ def force_keeps_laws_inside(patch: Patch) -> None:
     """With force, laws asked for inside the net before still win."""
 
     def request(original: Any, target: Any, init: Any, seed: Any, force: Any) -> None:
-        requests = [each.requests for _, each in target.named_modules()] if hasattr(target, "named_modules") else []
+        requests = (
+            [each.requests for _, each in target.named_modules()] if hasattr(target, "named_modules") else []
+        )
         before = [list(each) for each in requests]
         original(target, init, seed, force)
         for each, old in zip(requests[1:], before[1:]):

@@ -59,7 +59,8 @@ def surroundings() -> dict[str, Any]:
     """
     import numpy as np
 
-    _, words, position, *rest = np.random.get_state(legacy=True)
+    generator: Any = np.random.get_state(legacy=True)
+    _, words, position, *rest = generator
     return {
         "working directory": os.getcwd(),
         "numpy's error state": np.geterr(),
@@ -178,7 +179,11 @@ def serve(pipe: Pipe, name: str, preload: str) -> None:
         after = surroundings()
         leaks = [what for what, value in after.items() if before[what] != value]
         # Frameworks note settings of their own in new variables.
-        leaks += [f"environment variable {name}" for name, value in variables.items() if os.environ.get(name) != value]
+        leaks += [
+            f"environment variable {name}"
+            for name, value in variables.items()
+            if os.environ.get(name) != value
+        ]
         pipe.send(seq=request["seq"], done=True, leaks=leaks, printed=os.fstat(1).st_size)
 
 

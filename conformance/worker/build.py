@@ -84,8 +84,9 @@ def law(spec: Spec | None, calls: list[list[Any]]) -> Any:
 class Graph(nn.Module):
     """A user's own module: children, parameters, and a forward that follows a program.
 
-    Each line of the program is (result, callee, arguments, options): a child's path, ``ops.name``
-    or ``operator.name``; an argument is a result's name, ``self.parameter``, a number, or a text behind ``=``.
+    Each line of the program is (result, callee, arguments, options). The callee is a child's path,
+    ``ops.name`` or ``operator.name``; an argument is a result's name, ``self.parameter``, a number, or
+    a text behind ``=``.
     """
 
     def __init__(self, spec: Spec, calls: list[list[Any]]) -> None:
@@ -149,7 +150,7 @@ class Graph(nn.Module):
 class GraphOfTwo(Graph):
     """A graph with two inputs."""
 
-    def forward(self, x: Any, y: Any = None) -> Any:  # type: ignore[override]
+    def forward(self, x: Any, y: Any = None) -> Any:
         """Follow the program."""
         return self.follow({"x": x, "y": y})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 import threading
 from collections.abc import Callable
@@ -234,7 +235,7 @@ class Session:
         if op == "operator.getitem":
             output = given[0][index(options["index"])]
         elif home == "operator":
-            output = build.operator.__dict__[name](*given)
+            output = getattr(operator, name)(*given)
         elif op in ("concat", "stack"):
             output = ops.__dict__[op](given, **settings)
         elif op == "einsum":
@@ -252,7 +253,11 @@ class Session:
     def do_text(self, what: str, net: str = "net") -> dict[str, Any]:
         """Print something about a net: its parameters, its summary, itself."""
         subject = self.nets[net]
-        shown = {"parameters": subject.parameters, "summary": subject.summary, "repr": lambda: repr(subject)}
+        shown: dict[str, Callable[[], Any]] = {
+            "parameters": subject.parameters,
+            "summary": subject.summary,
+            "repr": lambda: repr(subject),
+        }
         return {"text": plain_text(str(shown[what]()))}
 
     def do_native(self, net: str = "net", path: str = "") -> dict[str, Any]:

@@ -14,10 +14,10 @@ import numpy as np
 import optax
 import pytest
 from flax import linen
+from small_nets import MLP
 
 import isomorph
 from isomorph import errors, init, nn, ops
-from small_nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((4, 3, 7, 5)).astype("float32")

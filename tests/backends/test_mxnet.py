@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from small_nets import MLP
 
 import isomorph
 from isomorph import errors, init, nn, ops
-from small_nets import MLP
 
 isomorph.backend("mxnet")  # MXNet 1.9.1 imports on today's NumPy with the adapter's help only
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_nets import MLP
 
 from isomorph import errors, nn, ops
-from small_nets import MLP
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 

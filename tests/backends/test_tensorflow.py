@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_nets import MLP
 
 import isomorph
 from isomorph import init, nn, ops
-from small_nets import MLP
 from isomorph.errors import InvalidArgumentError, LayerNotSupportedError, ShapeMismatchError
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")

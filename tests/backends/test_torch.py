@@ -7,10 +7,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-
-from isomorph import init, nn, ops
 from function_table import TABLE
 from small_nets import MLP
+
+from isomorph import init, nn, ops
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,8 @@ def statuses(entry: dict[str, Any]) -> dict[str, str]:
 def profile_with(folder: Path, **answers: str) -> Path:
     """Return the reference's profile with other answers."""
     lines = PROFILE.read_text().splitlines()
-    changed = [f"{line.split(' =')[0]} = {answers.get(line.split(' =')[0], line.split('= ')[-1])}"
-               if line.split(" =")[0] in answers else line for line in lines]  # fmt: skip
+    names = [line.partition(" =")[0] for line in lines]
+    changed = [f"{n} = {answers[n]}" if n in answers else line for n, line in zip(names, lines)]
     assert changed != lines
     path = folder / "other.toml"
     path.write_text("\n".join(changed))
@@ -71,7 +70,9 @@ def test_whole_suite_is_that_of_the_command_line(
     assert (report["selection"], report["verdict"]["ok"]) == (None, True)
 
 
-def test_xdist_gives_the_same_report(run: Any, pytester: pytest.Pytester, by_command_line: dict[str, Any]) -> None:
+def test_xdist_gives_the_same_report(
+    run: Any, pytester: pytest.Pytester, by_command_line: dict[str, Any]
+) -> None:
     done = run("--backend", "numpy", "--conformance-report", "out", "-q", "-n", "2", "--dist", "loadgroup")
     assert done.ret == 0
     report = read(pytester.path / "out")
@@ -90,7 +91,8 @@ def test_xdist_without_groups_joins_what_its_workers_showed(run: Any, pytester: 
 def test_what_a_selected_case_needs_runs_too(run: Any, pytester: pytest.Pytester) -> None:
     done = run("--backend", "numpy", "-k", "core.defer.law-not-called-again", "--conformance-report", "out")
     done.assert_outcomes(passed=1, deselected=len(load()["cases"]))
-    assert read(pytester.path / "out")["selection"] == ["core.defer.first-call", "core.defer.law-not-called-again"]
+    selection = read(pytester.path / "out")["selection"]
+    assert selection == ["core.defer.first-call", "core.defer.law-not-called-again"]
 
 
 def test_ids_name_backend_and_case(run: Any) -> None:
@@ -151,19 +153,14 @@ def test_a_failure_shows_line_command_and_log(run: Any, pytester: pytest.Pyteste
     done.assert_outcomes(failed=1, deselected=len(load()["cases"]))
     done.stdout.fnmatch_lines(
         [
-            "*blocked: train.gradients.dense-sum: blocked by train.gradients.dense*",
+            "*blocked: train.gradients.dense-sum: blocked by train.gradients.dense",
             "*isomorph conformance run --backend numpy --case train.gradients.dense-sum --trace",
+            "*expected no error · received GradientsNotSupportedError*",
+            "*construct: ok",
         ]
     )
-    root = run("--backend", "numpy", "--conformance-profile", str(profile), "-k", "train.gradients.layernorm")
-    root.stdout.fnmatch_lines(["*expected no error · received GradientsNotSupportedError*", "*construct: ok"])
 
 
 def test_nothing_is_loaded_unasked() -> None:
     named = [point.value for point in entry_points(group="pytest11")]
     assert not [value for value in named if value.startswith("isomorph")]
-
-
-def test_profile_with_is_still_a_profile(tmp_path: Path) -> None:
-    data = tomllib.loads(profile_with(tmp_path, gradients="true").read_text())
-    assert data["profile"]["capabilities"]["gradients"] is True

@@ -47,10 +47,7 @@ class AutogradAdapter(Adapter):
     def from_numpy(self, array, options):
         return array
 
-    def to_numpy(self, tensor):
-        return numpy.asarray(tensor)
-
-    # Modules.
+    to_numpy = staticmethod(numpy.asarray)
 
     def compose(self, module, attributes, binding):
         forward = type(module).forward
@@ -79,16 +76,13 @@ class AutogradAdapter(Adapter):
             if id(module) in binding.natives:
                 binding.natives[id(module)].training = module.training
 
-    # Parameters.
-
     def is_ready(self, slot):
         return self.parameter(slot) is not None
 
     def parameter(self, slot):
         return getattr(slot.owner, slot.native_name)
 
-    def read(self, slot):
-        return self.parameter(slot)
+    read = parameter
 
     def write(self, slot, array):
         self.parameter(slot)[...] = array

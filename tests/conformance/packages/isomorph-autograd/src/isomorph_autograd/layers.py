@@ -22,8 +22,8 @@ class Layer(Native):
 
     def __init__(self, formula, for_images, layer, binding):
         self.formula, self.layer, self.ops = formula, layer, binding.adapter.ops
-        self.last = binding.options.data_format == "channels_last"
-        self.moves = for_images and self.last
+        self.data_format = binding.options.data_format
+        self.moves = for_images and self.data_format == "channels_last"
         name = getattr(layer, "activation", None)
         self.activation = getattr(self.ops, name) if isinstance(name, str) else name
 
@@ -64,14 +64,9 @@ def max_pool(self, x):
     return np.max(np.stack([each for _, each in windows(x, self.layer, (1, 1), -math.inf)]), axis=0)
 
 
-@lowers(nn.GlobalAvgPool2d)
-def global_avg_pool(self, x):
-    return np.mean(x, axis=(1, 2) if self.last else (2, 3), keepdims=self.layer.keepdims)
-
-
 @lowers(nn.BatchNorm)
 def batch_norm(self, x):
-    channels = x.ndim - 1 if self.last else 1
+    channels = x.ndim - 1 if self.data_format == "channels_last" else 1
     others = tuple(axis for axis in range(x.ndim) if axis != channels)
     shape = [-1 if axis == channels else 1 for axis in range(x.ndim)]
     mean, var = self.running_mean, self.running_var
@@ -85,8 +80,8 @@ def batch_norm(self, x):
 
 @lowers(nn.LayerNorm)
 def layer_norm(self, x):
-    y = x - np.mean(x, axis=-1, keepdims=True)
-    y = y / np.sqrt(np.var(x, axis=-1, keepdims=True) + self.layer.eps)
+    mean, var = np.mean(x, axis=-1, keepdims=True), np.var(x, axis=-1, keepdims=True)
+    y = (x - mean) / np.sqrt(var + self.layer.eps)
     y = y if self.weight is None else y * self.weight
     return y if self.bias is None else y + self.bias
 
@@ -100,19 +95,14 @@ def embedding(self, x):
 
 @lowers(nn.Flatten)
 def flatten(self, x):
-    data_format = "channels_last" if self.last else "channels_first"
-    moved = np.moveaxis(x, -1, 1) if moves_channels(self.layer, x.ndim, data_format) else x
+    moved = np.moveaxis(x, -1, 1) if moves_channels(self.layer, x.ndim, self.data_format) else x
     return self.ops.flatten(moved, self.layer.start_axis)
 
 
-@lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+@lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softmax)
 def function(self, x):
-    return getattr(self.ops, function_name(self.layer))(x)
-
-
-@lowers(nn.Softmax)
-def softmax(self, x):
-    return self.ops.softmax(x, self.layer.axis)
+    options = {"axis": self.layer.axis} if isinstance(self.layer, nn.Softmax) else {}
+    return getattr(self.ops, function_name(self.layer))(x, **options)
 
 
 class Row(Native, list):
@@ -128,14 +118,10 @@ class Named(Native, dict):
     """Modules by name."""
 
 
-@AutogradAdapter.lowers(nn.Sequential, nn.ModuleList)
-def row(layer, binding):
-    return Row(binding.native(child) for child in layer)
-
-
-@AutogradAdapter.lowers(nn.ModuleDict)
-def named(layer, binding):
-    return Named((name, binding.native(child)) for name, child in layer.items())
+AutogradAdapter.lowers(nn.Sequential, nn.ModuleList)(lambda layer, binding: Row(map(binding.native, layer)))
+AutogradAdapter.lowers(nn.ModuleDict)(
+    lambda layer, binding: Named((name, binding.native(child)) for name, child in layer.items())
+)
 
 
 def windows(x, layer, dilation, fill):

@@ -51,18 +51,13 @@ class AutogradOps(Ops):
     sigmoid = of_floats(lambda x: (np.tanh(x * 0.5) + 1) * 0.5)
     silu = of_floats(lambda x: x * (np.tanh(x * 0.5) + 1) * 0.5)
     gelu = of_floats(lambda x: x * (erf(x / math.sqrt(2)).astype(x.dtype) + 1) * 0.5)
-    negative, abs = staticmethod(np.negative), staticmethod(np.abs)
-    matmul, einsum = staticmethod(np.matmul), staticmethod(np.einsum)
-    shape, reshape = staticmethod(np.shape), staticmethod(np.reshape)
-    expand_dims, squeeze = staticmethod(np.expand_dims), staticmethod(np.squeeze)
-    permute_dims, max = staticmethod(np.transpose), staticmethod(np.max)
-    concat, stack = staticmethod(np.concatenate), staticmethod(np.stack)
+    negative, abs, square = map(staticmethod, (np.negative, np.abs, np.square))
+    matmul, einsum, shape, reshape = map(staticmethod, (np.matmul, np.einsum, np.shape, np.reshape))
+    expand_dims, squeeze, permute_dims = map(staticmethod, (np.expand_dims, np.squeeze, np.transpose))
+    concat, stack = map(staticmethod, (np.concatenate, np.stack))
 
     def where(self, condition, a, b):
         return np.where(condition, *alike(a, b))
-
-    def square(self, x):
-        return x * x
 
     def relu(self, x):
         return np.where(x <= 0, np.array(0, x.dtype), x)
@@ -90,14 +85,15 @@ class AutogradOps(Ops):
     def mean(self, x, axis, keepdims):
         return np.mean(floating(x), axis, keepdims=keepdims)
 
+    def max(self, x, axis, keepdims):
+        return np.max(x, axis, keepdims=keepdims)
+
     def flatten(self, x, start_axis):
-        start = start_axis + x.ndim if start_axis < 0 else start_axis
-        return np.reshape(x, (*x.shape[:start], math.prod(x.shape[start:])))
+        kept = x.shape[: start_axis + x.ndim if start_axis < 0 else start_axis]
+        return np.reshape(x, (*kept, math.prod(x.shape[len(kept) :])))
 
     def split(self, x, sizes, axis):
-        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-        before = (slice(None),) * (axis % x.ndim)
-        return [x[(*before, slice(end - size, end))] for size, end in zip(sizes, ends)]
+        return list(np.split(x, np.cumsum(sizes)[:-1], axis))
 
     def pad(self, x, widths, value):
         return np.pad(x, widths, "constant", constant_values=value)
