@@ -18,6 +18,8 @@ from .spec import clause
 
 Report = dict[str, Any]
 SHOWN = 25
+# Of how many failures the script is printed; the report holds all of them.
+SCRIPTS = 1
 
 
 @contextmanager
@@ -87,11 +89,12 @@ def show(report: Report, trace: bool) -> None:
 def _show_failures(console: Console, backend: Report, trace: bool) -> None:
     bad = [result for result in backend["results"] if result["status"] not in GOOD]
     roots = [result for result in bad if result["status"] not in ("blocked", "missing")]
-    for result in roots[:SHOWN]:
+    for position, result in enumerate(roots[:SHOWN]):
         console.print(f"{backend['name']}  {result['status']}  {result['line']}", markup=False)
         console.print(f"    {result['command']}", markup=False)
-        if trace and result.get("script"):
-            console.print(result["script"], markup=False)
+        if result.get("script") and (trace or position < SCRIPTS):
+            for line in result["script"].splitlines():
+                console.print(f"    | {line[:200]}", markup=False)
     if len(roots) > SHOWN:
         console.print(f"{backend['name']}  ... and {len(roots) - SHOWN} more")
     for problem in backend["problems"]:

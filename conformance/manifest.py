@@ -38,9 +38,9 @@ SMOKE = (
 
 def compiled() -> Manifest:
     """Return the manifest as the tables say it; needs the test tools that make covering tables."""
-    from .cases import core, extras, layers, state, train
+    from .cases import books, core, extras, layers, state, train
 
-    cases = [*core.cases(), *state.cases(), *layers.cases(), *train.cases(), *extras.cases()]
+    cases = [*core.cases(), *state.cases(), *books.cases(), *layers.cases(), *train.cases(), *extras.cases()]
     return {"suite": SUITE, "spec": MAJOR, "oracle": _oracle(), "smoke": list(SMOKE), "cases": cases}
 
 
