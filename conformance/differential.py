@@ -11,7 +11,7 @@ from typing import Any
 
 from .compare import close, decode
 from .judge import expected_of
-from .model.machine import UNKNOWN
+from .model.machine import UNKNOWN, Expected
 
 Seen = dict[str, Any]
 Difference = dict[str, Any]
@@ -42,7 +42,7 @@ def differences(
         name = case["id"]
         passed = [backend for backend in answers if statuses[backend].get(name) == "pass"]
         for one, two in itertools.combinations(passed, 2):
-            seen = _first(case, (answers[one][name], one), (answers[two][name], two))
+            seen = first(expected_of(case), (answers[one][name], one), (answers[two][name], two))
             if seen is not None:
                 step, observable, *values = seen
                 line = f"{name} · step {step} · {observable} · {one}: {values[0]} · {two}: {values[1]}"
@@ -59,10 +59,16 @@ def differences(
     return found
 
 
-def _first(
-    case: dict[str, Any], one: tuple[list[Seen], str], two: tuple[list[Seen], str]
+def first(
+    expected: list[Expected], one: tuple[list[Seen], str], two: tuple[list[Seen], str]
 ) -> tuple[int, str, str, str] | None:
-    expected = expected_of(case)
+    """Return the first difference of two backends' answers: step, observable, and both values.
+
+    Args:
+        expected: What the model says, which tells what is left to chance.
+        one: What the one saw, and its name.
+        two: The same of the other.
+    """
     for step, (left, right) in enumerate(zip(one[0], two[0])):
         exact = _exact(left, one[1]), _exact(right, two[1])
         for observable, value in exact[0].items():

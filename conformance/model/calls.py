@@ -14,8 +14,6 @@ from .tree import UNKNOWN, Net, Node, Parameter, Spec, Unknown, node_at
 
 Input = tuple[tuple[int | None, ...], str | None]
 Sizes = dict[Parameter, tuple[int | None, ...]]
-# Steps of central differences, in double precision.
-STEP = 1e-5
 
 
 class Refused(Exception):  # noqa: N818 - what the spec asks for, not a fault of this program
@@ -180,6 +178,9 @@ class Gradients:
 class Forward(_Program):
     """Numbers, in double precision."""
 
+    # Of central differences.
+    step = 1e-5
+
     def __init__(self, net: Net, values: dict[Parameter, Any] | None = None) -> None:
         super().__init__(net)
         self.values = values or {}
@@ -230,14 +231,14 @@ class Forward(_Program):
             slope = np.zeros_like(values)
             for index in np.ndindex(*values.shape):
                 ends = []
-                for step in (STEP, -STEP):
+                for step in (self.step, -self.step):
                     moved = values.copy()
                     moved[index] += step
-                    forward = Forward(self.net, {parameter: moved})
+                    forward = type(self)(self.net, {parameter: moved})
                     (output, *_) = forward.run(self.net.root, inputs)
                     ends.append(_LOSSES[loss](output))
                     terms = max(terms, forward.terms * output.size)
-                slope[index] = (ends[0] - ends[1]) / (2 * STEP)
+                slope[index] = (ends[0] - ends[1]) / (2 * self.step)
             found[id(parameter)] = slope
         self.scale = max([self.scale, *(_greatest(each) for each in found.values() if each is not UNKNOWN)])
         return Gradients(found, terms)

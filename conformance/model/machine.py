@@ -39,6 +39,8 @@ class Expected:
 class Machine:
     """The nets of one case, as the spec has them."""
 
+    forward: type[Forward] = Forward
+
     def __init__(self) -> None:
         self.nets: dict[str, Net] = {}
         self.orders = itertools.count(1)
@@ -300,7 +302,7 @@ class Machine:
             if as_native and _is_other_float(each, subject.dtype):
                 raise Refused("DTypeMismatchError", path=subject.label(node))
         outputs_spec = self._make_ready(subject, node, arrays, keywords)
-        forward = Forward(subject)
+        forward = self.forward(subject)
         outputs = forward.run(node, [*map(_double, arrays)], {k: _double(v) for k, v in keywords.items()})
         for parameter, value in forward.updates.items():
             parameter.value, parameter.is_exact = cast(value, subject.dtype), False
@@ -344,7 +346,7 @@ class Machine:
         subject.backend = subject.backend or "numpy"
         arrays = [array(each) for each in inputs]
         self._make_ready(subject, subject.root, arrays, {})
-        forward = Forward(subject)
+        forward = self.forward(subject)
         found = forward.gradients([*map(_double, arrays)], loss)
         self.now.terms, self.now.scale = found.terms, forward.scale
         paths = subject.paths()
