@@ -72,12 +72,12 @@ def first_mismatch(
 
 
 def _error_presence(step: int, seen: Seen, expected: Expected) -> Mismatch | None:
-    error = seen["error"]
+    error: Seen | None = seen["error"]
     if expected.error is None and error is not None:
         return Mismatch(step, "error", "no error", f"{error['type']}: {error['message']}")
     if expected.error is not None and error is None:
         return Mismatch(step, "error", expected.error["type"], "no error")
-    if expected.error is not None and not error["ours"]:
+    if expected.error is not None and error is not None and not error["ours"]:
         return Mismatch(step, "error", expected.error["type"], f"{error['type']}: {error['message']}")
     return None
 

@@ -94,7 +94,7 @@ class Worker:
         self._watched = psutil.Process(self.process.pid)
         self._send(seq=0, profile=None if profile is None else str(profile))
         try:
-            self.about = self._receive(time.monotonic() + START_S)
+            self.about: dict[str, Any] = self._receive(time.monotonic() + START_S)
         except (WorkerGone, ProtocolFault) as fault:
             self.about = {"broken": str(fault)}
         if self.about.get("protocol", PROTOCOL) != PROTOCOL:

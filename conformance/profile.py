@@ -6,19 +6,15 @@ All of it lies in ``conformance.toml`` beside the adapter's module, with the bac
 from __future__ import annotations
 
 import datetime
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from isomorph import nn
+from isomorph.errors import TargetError
 
 from .spec import SUITE
-from .worker.sites import CORE_LAYERS
+from .worker.sites import CORE_LAYERS, read_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
 QUESTIONS = {
@@ -86,8 +82,8 @@ def read(
         )
         return profile
     try:
-        profile.data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        profile.data = read_toml(text)
+    except TargetError as error:
         profile.problems.append(f"{path}: {error}")
         return profile
     _read_capabilities(profile)

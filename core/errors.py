@@ -82,8 +82,10 @@ class InvalidArgumentError(IsomorphError, ValueError):
         )
 
     @classmethod
-    def choice(cls, where: str, name: str, known: Sequence[str], received: object) -> InvalidArgumentError:
-        hint = _nearest(str(received), known).strip()
+    def choice(
+        cls, where: str, name: str, known: Sequence[str], received: object, hint: str = "Take one of these."
+    ) -> InvalidArgumentError:
+        hint = _nearest(str(received), known).strip() or hint
         return cls.of(where, name, f"one of {', '.join(known)}", received, hint)
 
 

@@ -49,7 +49,7 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
     entropy = root._isomorph.entropy if root is not None else None
     if force and new.law is not None:
         for each in lists:
-            each[:] = [Request(None, {}, old.seed) for old in each if old.seed is not None]
+            each[:] = [old.seed_alone() for old in each if old.seed is not None]
     lists[0].append(new)
     if root is not None and force:
         root._isomorph.entropy = None
@@ -87,7 +87,8 @@ def _checked_request(target: Module | Parameter, init: Any, seed: int | None) ->
     paths = list(target.state())
     for pattern in patterns:
         if not any(pattern.fullmatch(path) for path in paths):
-            raise InvalidArgumentError.choice(where, "each pattern", paths, pattern.pattern)
+            hint = "A pattern is a regular expression that matches a whole path."
+            raise InvalidArgumentError.choice(where, "each pattern", paths, pattern.pattern, hint)
     return Request(None, patterns, seed)
 
 

@@ -303,6 +303,12 @@ class Request:
     def __init__(self, law: Any, patterns: dict[re.Pattern[str], Any], seed: int | None) -> None:
         self.law, self.patterns, self.seed, self.order = law, patterns, seed, next(self._orders)
 
+    def seed_alone(self) -> Request:
+        """Return what is left where laws are forgotten: the seed, as old as it is."""
+        left = Request(None, {}, self.seed)
+        left.order = self.order
+        return left
+
 
 def resolve_law(parameter: Parameter) -> Any:
     """Return the law that applies to a parameter.

@@ -108,11 +108,13 @@ def tracing_shapes(root: Module) -> Iterator[Trace]:
 
 
 def _locate(error: IsomorphError, module: Module) -> None:
-    """Write the innermost module's path in front of a message that names none."""
+    """Write the innermost module's path in front of a message that names none, a next step behind."""
     if not hasattr(error, "path"):
         error.path = module.path  # type: ignore[attr-defined]
         error.facts["path"] = module.path
-        error.args = (f"{module.label}: {error}", *error.args[1:])
+        text = f"{module.label}: {error}"
+        hint = "" if "\n" in text else "\n  Look at the shapes that reach it: in forward, print(x.shape) shows them."
+        error.args = (text + hint, *error.args[1:])
 
 
 def shapes_of(inputs: Any) -> str:

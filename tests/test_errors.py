@@ -43,6 +43,19 @@ def test_a_backend_name_that_is_no_name():
     fails(lambda: nn.Dense(3).to(3), errors.InvalidArgumentError, "must be a string")
 
 
+def test_a_choice_that_resembles_none_names_a_next_step():
+    error = fails(lambda: nn.Dense(3, "unheard-of"), errors.InvalidArgumentError, "must be one of relu")
+    assert str(error).splitlines()[1:] == ["  Take one of these."]
+    net = nn.Sequential(nn.Dense(3))
+    error = fails(lambda: net.initialize({"kernel": init.Ones()}), errors.InvalidArgumentError, "each pattern")
+    assert "matches a whole path" in str(error).splitlines()[1]
+
+
+def test_a_function_that_refuses_its_input_names_the_path_and_a_next_step():
+    error = fails(lambda: nn.Sequential(nn.Softmax(2)).infer((2, 3)), errors.ForwardError, "0: axis 2 is out")
+    assert "print(x.shape)" in str(error).splitlines()[1]
+
+
 def test_mismatch_deep_in_a_tree(backend):
     net = Deep().to(backend).initialize(seed=0)
     error = fails(

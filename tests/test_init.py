@@ -219,6 +219,13 @@ def test_force_with_a_law_starts_over() -> None:
     assert (net.head.weight.numpy() == 1).all()
 
 
+def test_force_with_a_law_and_a_seed_takes_that_seed() -> None:
+    net = nn.Sequential(nn.Dense(3, in_features=2)).initialize(seed=11)
+    net.initialize(init.Normal(), seed=5, force=True)
+    fresh = nn.Sequential(nn.Dense(3, in_features=2)).initialize(init.Normal(), seed=5)
+    np.testing.assert_array_equal(net[0].weight.numpy(), fresh[0].weight.numpy())
+
+
 def test_force_with_a_pattern_draws_only_what_it_matches() -> None:
     net = Tree().initialize(seed=0)
     net(X)

@@ -72,17 +72,19 @@ def composites_lose_their_class(patch: Patch) -> None:
 
 
 @mutant(kills="extras.native.tensors.numpy-in")
-def outputs_are_lists(patch: Patch) -> None:
-    """A call returns nested lists."""
+def outputs_are_not_native(patch: Patch) -> None:
+    """A call returns what can be made an array, but is none."""
 
-    class Rows(list[Any]):
-        @property
-        def shape(self) -> tuple[int, ...]:
-            return np.shape(self)
+    class Result:
+        def __init__(self, values: Any) -> None:
+            self.values = values
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return self.values
 
     def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
         run = original(self, binding, module)
-        return lambda *values, **named: Rows(run(*values, **named).tolist())
+        return lambda *values, **named: Result(run(*values, **named))
 
     patch.around(NumpyAdapter, "runner", runner)
 
@@ -256,15 +258,6 @@ def max_pooling_pads_with_zeros(patch: Patch) -> None:
 def padding_always_counts(patch: Patch) -> None:
     """Average pooling counts padded zeros whatever count_include_pad says."""
 
-    def compute(original: Any, native: Any, x: Any) -> Any:
-        layer = native.layer
-        own = Patch()
-        if layer.padding != "same":
-            own(layer.__class__, "count_include_pad", True)
-            del vars(layer)["count_include_pad"]
-        return original(native, x)
-
-    del compute
     original = layers.AvgPool2d.compute
 
     def counted(native: Any, x: Any) -> Any:
@@ -486,18 +479,3 @@ def integer_means_are_whole(patch: Patch) -> None:
         return found if np.asarray(x).dtype.kind == "f" else np.floor(found)
 
     patch.around(NumpyOps, "mean", mean)
-
-
-@mutant(kills="core.share.parameter-two-layouts")
-def tied_parameters_are_transposed(patch: Patch) -> None:
-    """A parameter tied from an Embedding to a Dense of as many units is used transposed."""
-
-    def call(original: Any, native: Any, x: Any) -> Any:
-        weight = native.weight
-        native.weight = weight[::-1] if native.bias is None and weight.shape == (11, 5) else weight
-        try:
-            return original(native, x)
-        finally:
-            native.weight = weight
-
-    patch.around(layers.Dense, "__call__", call)

@@ -39,6 +39,13 @@ GAIN = graph(
     },
     build={"gain": ["x.-1"], "shift": ["x.-1"]},
 )
+# A vector's default law is another than a matrix's.
+OWN_WEIGHTS = graph(
+    [["y", "ops.multiply", ["x", "self.factor"]], ["y", "ops.einsum", ["=bi,oi->bo", "y", "self.matrix"]]],
+    "y",
+    parameters={"factor": {"shape": [None]}, "matrix": {"shape": [3, None]}},
+    build={"factor": ["x.-1"], "matrix": [3, "x.-1"]},
+)
 TIED_MODULE = graph(
     [["h", "first", ["x"]], ["h", "again", ["h"]], ["y", "out", ["h"]]],
     "y",
@@ -352,6 +359,7 @@ def infer() -> list[Case]:
             )
             for shape in ((5,), (2, 5), (2, 3, 5), (2, 3, 11, 5))
         ),
+        _core("infer.chain-values", "L-14", [NET, TO, SEED, CALL], [[3, "output"]], oracle="reference"),
         _core("infer.nested-forward", "I-2", [*residual, CALL], [[3, "shapes"], [3, "output.shape"]]),
         _core(
             "infer.nested-forward-values",
@@ -491,6 +499,13 @@ def initialize() -> list[Case]:
             [["construct", {"spec": GAIN}], TO, SEED, CALL],
             [[3, "values"]],
             **stream,
+        ),
+        _core(
+            "init.default.own-weights",
+            "N-2",
+            [["construct", {"spec": OWN_WEIGHTS}], TO, SEED, CALL],
+            [[3, "values"], [3, "output"]],
+            oracle="reference",
         ),
         _core(
             "init.weights-only",
@@ -748,6 +763,12 @@ def _precedence() -> list[Case]:
             [[4, "values"]],
             oracle="stream",
             needs=("core.init.force-redraws",),
+        ),
+        _core(
+            "init.pattern-of-a-part-of-a-path",
+            "N-7",
+            [NET, TO, ["initialize", {"patterns": {"weight": one}}]],
+            [[2, "error"], [2, "requested"]],
         ),
         _core(
             "init.pattern-that-matches-nothing",

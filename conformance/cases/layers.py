@@ -89,6 +89,7 @@ ROWS: tuple[Row, ...] = (
     _pool("AvgPool2d", "padding-not-counted", kernel_size=3, stride=2, padding=1, count_include_pad=False),
     _pool("AvgPool2d", "pairs", kernel_size=[3, 2], stride=[2, 3], padding=[1, 0]),
     _pool("AvgPool2d", "same", kernel_size=3, stride=2, padding="same"),
+    _pool("AvgPool2d", "same-even", (2, 3, 12, 8), kernel_size=3, stride=2, padding="same"),
     ("plain", layer("GlobalAvgPool2d"), IMAGE),
     ("keepdims", layer("GlobalAvgPool2d", keepdims=True), IMAGE),
     ("plain", layer("BatchNorm"), (5, 3)),
@@ -199,20 +200,23 @@ def _pair(
 
 def _rows_needed(spec: Data) -> tuple[str, ...]:
     """Return the named rows whose options a covering row combines."""
-    feature = feature_of(spec)
-    found = [f"layers.{feature}.plain"]
-    for option, slug in (("stride", "stride"), ("dilation", "dilation"), ("groups", "groups")):
-        if spec.get(option, 1) not in (1, None):
-            found.append(f"layers.{feature}.{slug}")
-    if spec.get("padding") == "same":
-        found.append(f"layers.{feature}.same")
-    elif spec.get("padding") not in (0, None, "valid"):
-        found.append(f"layers.{feature}.padding")
+    slugs = ["plain"]
+    for option in ("kernel_size", "stride", "padding", "dilation"):
+        value = spec.get(option)
+        if isinstance(value, list):
+            slugs += [f"{option.removesuffix('_size')}-pair", "pairs"]
+        elif value == "same":
+            slugs += ["same", "same-even", "same-even-kernel", "same-stride"]
+        elif option != "kernel_size" and value not in (None, 0, 1, "valid") or (option, value) == ("padding", 1):
+            slugs.append(option)
+    if spec.get("groups", 1) > 1:
+        slugs.append("groups")
     if spec.get("count_include_pad") is False:
-        found.append(f"layers.{feature}.padding-not-counted")
+        slugs.append("padding-not-counted")
     if spec.get("bias") is False:
-        found.append(f"layers.{feature}.no-bias")
+        slugs.append("no-bias")
     known = {f"layers.{feature_of(spec)}.{slug}" for slug, spec, _ in ROWS}
+    found = (f"layers.{feature_of(spec)}.{slug}" for slug in slugs)
     return tuple(each for each in found if each in known)
 
 
@@ -249,7 +253,7 @@ def covering() -> list[Case]:
     sizes = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
     found: list[Case] = []
     for kind, table in tables.items():
-        rows: list[Data] = list(make(table, strength=3))
+        rows: Any = make(table, strength=3)
         for position, row in enumerate(rows):
             options = {name: row[name] for name in table if name not in ("size", "format")}
             spatial = 1 if kind == "Conv1d" else 2
@@ -444,6 +448,7 @@ def published() -> list[Case]:
             feature="chains",
             oracle="reference",
             needs=(
+                "layers.conv2d.initial.default",
                 "layers.conv2d.padding.values",
                 "layers.avgpool2d.plain.values",
                 "layers.flatten.plain.values",
@@ -595,7 +600,10 @@ def initial() -> list[Case]:
                 ["initialize", ask],
                 ["apply_init", {"inputs": [x]}],
             ]
-            name = f"layers.{feature}.initial.{slug}" + (".last" if short == "last" else "")
+            stem = f"layers.{feature}.initial"
+            name = f"{stem}.{slug}" + (".last" if short == "last" else "")
+            wider = {name, f"{stem}.{slug}", f"{stem}.{slug.removesuffix('-groups')}", f"{stem}.default"} - {name}
+            behind = sorted(wider & {each["id"] for each in found})
             found.append(
                 case(
                     name,
@@ -604,7 +612,7 @@ def initial() -> list[Case]:
                     [[3, "values"]],
                     feature=feature,
                     oracle="stream",
-                    needs=("core.init.default.dense", f"layers.{feature}.plain.shapes"),
+                    needs=(*behind, f"layers.{feature}.plain.shapes"),
                 )
             )
     return found
@@ -660,7 +668,7 @@ def refusals() -> list[Case]:
                     steps,
                     [[3, each] for each in asked],
                     feature=feature_of(spec),
-                    needs=(f"layers.{name}",) if suffix else (),
+                    needs=(f"layers.{name}", "core.error.size-deep-in-a-tree.text") if suffix else (),
                 )
             )
     after = [

@@ -123,6 +123,13 @@ def state() -> list[Case]:
             expect={"4": {"selected": ["1.weight", "1.bias"]}},
         ),
         _core(
+            "state.select-whole-paths",
+            "P-6",
+            [*READY, ["select", {"pattern": "weight"}]],
+            [[4, "selected"]],
+            expect={"4": {"selected": []}},
+        ),
+        _core(
             "state.copy-deferred",
             "P-7",
             [
@@ -450,8 +457,9 @@ def errors() -> list[Case]:
         last = len(steps) - 1
         return _core(f"error.{name}", clause, steps, [[last, "error"], [last, "states"]], **more)
 
+    in_a_tree = [["construct", {"spec": deep}], TO, SEED, CALL]
     rows = [
-        bad("size-deep-in-a-tree", "E-1", [["construct", {"spec": deep}], TO, SEED, CALL]),
+        _core("error.size-deep-in-a-tree", "E-1", in_a_tree, [[3, "error"]]),
         bad("size-known-to-constructor", "E-1", [KNOWN, TO, SEED, ["call", {"inputs": [spread(2, 11)]}]]),
         bad("size-after-data", "E-1", [*READY, ["call", {"inputs": [spread(3, 11)]}]], needs=after),
         bad("size-in-infer", "E-1", [KNOWN, TO, ["infer", {"shapes": [[2, 11]]}]]),
@@ -476,7 +484,7 @@ def errors() -> list[Case]:
             "E-5",
             row["steps"],
             [[len(row["steps"]) - 1, "error.text"]],
-            needs=(row["id"],),
+            needs=(row["id"], *(f"{each['id']}.text" for each in rows[:1] if each is not row)),
             feature="error",
         )
         for row in rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import derivatives
 from .core import CALL, NET, SEED, TIED_MODULE, TIED_PARAMETER, TO, TOKENS, X
 from .layers import FORMATS, in_format
 from .write import Case, Data, case, chain, dense, graph, indices, layer, numbers, spread, values_for
@@ -418,4 +419,4 @@ def _gain() -> Data:
 
 def cases() -> list[Case]:
     """Return all of them."""
-    return [*modes(), *gradients()]
+    return [*modes(), *gradients(), *derivatives.cases()]

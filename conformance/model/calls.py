@@ -31,14 +31,9 @@ def trace(
     for each in inputs:
         if isinstance(each, tuple) and 0 in each[0][1:]:
             raise Refused("ShapeMismatchError", path=net.label(node))
-    inputs = [_typed(each, net) for each in inputs]
     tracer = _Tracer(net)
-    outputs = tracer.run(node, inputs, {name: _typed(each, net) for name, each in (named or {}).items()})
+    outputs = tracer.run(node, inputs, named)
     return outputs, tracer.sizes
-
-
-def _typed(each: Any, net: Net) -> Any:
-    return (each[0], each[1] or net.dtype) if isinstance(each, tuple) else each
 
 
 class _Program:
@@ -154,7 +149,10 @@ class _Tracer(_Program):
         dtypes = [each[1] if isinstance(each, tuple) else type(each) for each in flat]
         dtypes = [each for each in dtypes if each is not str]
         output = compute(name, [zeros(each) for each in given], options)
-        return np.shape(output), functions.result_dtype(name, dtypes, options)
+        dtype = functions.result_dtype(name, dtypes, options)
+        if isinstance(output, list):
+            return [(np.shape(each), dtype) for each in output]
+        return np.shape(output), dtype
 
 
 def compute(name: str, given: list[Any], options: Spec) -> Any:

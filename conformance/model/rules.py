@@ -68,7 +68,7 @@ class Inferred:
     """What follows from an input: the output, and every parameter's shape."""
 
     shape: Sizes
-    dtype: str
+    dtype: str | None
     parameters: dict[str, Sizes]
 
 
@@ -99,7 +99,7 @@ def declared(layer: Layer) -> dict[str, Declared]:
 def infer(
     layer: Layer,
     shape: Sizes,
-    dtype: str,
+    dtype: str | None,
     known: dict[str, Sizes] | None = None,
     training: bool = True,
     data_format: str = "channels_first",
@@ -110,7 +110,7 @@ def infer(
     Args:
         layer: The layer's net data.
         shape: The input's sizes, None where open.
-        dtype: The input's type.
+        dtype: The input's type; None where only its shape is known.
         known: Parameter shapes known so far; by default those that the constructor was told.
         training: Whether the layer is in training mode.
         data_format: ``"channels_first"`` or ``"channels_last"``.
@@ -204,7 +204,7 @@ def product(sizes: Any) -> int | None:
     return None if None in listed else math.prod(listed)
 
 
-def _check_input(layer: Layer, shape: Sizes, dtype: str) -> None:
+def _check_input(layer: Layer, shape: Sizes, dtype: str | None) -> None:
     kind = layer["kind"]
     least, most = (layer.get("start_axis", 1), None) if kind == "Flatten" else RANKS[kind]
     if len(shape) < least or (most is not None and len(shape) > most):
@@ -214,12 +214,12 @@ def _check_input(layer: Layer, shape: Sizes, dtype: str) -> None:
     if 0 in (shape if features_only else shape[1:]):
         raise Refusal("ShapeMismatchError")
     accepted = INTEGERS if kind == "Embedding" else FLOATS
-    if kind != "Flatten" and dtype not in accepted:
+    if kind != "Flatten" and dtype not in (*accepted, None):
         raise Refusal("DTypeMismatchError", None, dtype)
 
 
 def _convolution(
-    layer: Layer, shape: Sizes, dtype: str, sizes: dict[str, Sizes], data_format: str
+    layer: Layer, shape: Sizes, dtype: str | None, sizes: dict[str, Sizes], data_format: str
 ) -> Inferred:
     axis = channel_axis(len(shape), data_format)
     channels, inner = shape[axis], sizes["weight"][1]

@@ -171,7 +171,8 @@ class Net:
 
     def label(self, wanted: Node) -> str:
         """Return how errors name a node: its path, the kind for the root."""
-        return self.path_of(wanted) or wanted.kind
+        of_two = "OfTwo" if len(wanted.options.get("inputs", ())) == 2 else ""
+        return self.path_of(wanted) or f"{wanted.kind}{of_two}"
 
     def owner(self, wanted: Parameter) -> Node:
         """Return the node that holds a parameter, the first if it is shared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -251,7 +252,8 @@ def threads_do_not_wait(patch: Patch) -> None:
     """Threads that call a deferred net at once all initialize it."""
 
     def draw(original: Any, chosen: Any) -> Any:
-        time.sleep(0.05)
+        if threading.active_count() > 1:
+            time.sleep(0.05)
         return original(chosen)
 
     patch(calls, "_LOCK", nullcontext())
@@ -262,11 +264,19 @@ def threads_do_not_wait(patch: Patch) -> None:
 def first_call_runs_twice(patch: Patch) -> None:
     """The first call runs the net once to make it ready, and once more for the output."""
 
-    def run(original: Any, module: Any, function: Any, values: Any, named: Any) -> Any:
-        if not module._isomorph.runs:
-            original(module, function, values, named)
-        return original(module, function, values, named)
+    fresh: list[Any] = []
 
+    def draw(original: Any, chosen: Any) -> Any:
+        fresh.append(chosen)
+        return original(chosen)
+
+    def run(original: Any, *arguments: Any) -> Any:
+        if fresh:
+            fresh.clear()
+            original(*arguments)
+        return original(*arguments)
+
+    patch.around(initialize, "_draw_all", draw)
     patch.around(calls, "_run", run)
 
 
@@ -297,7 +307,7 @@ def another_width_is_allocated_anew(patch: Patch) -> None:
 
     def fit(original: Any, layer: Any, each: Any, axis: int, size: Any, what: str) -> None:
         known = each.shape[axis]
-        if known is not None and isinstance(size, int) and size != known:
+        if layer._isomorph.seen and isinstance(size, int) and size != known:
             each._value = each._slot = None
             each._shape = Shape(size if i == axis else n for i, n in enumerate(each.shape))
             layer.root._isomorph.binding.stale = True

@@ -16,7 +16,7 @@ def errors_name_no_path(patch: Patch) -> None:
     patch(nn.Module, "label", property(lambda module: type(module).__name__))
 
 
-@mutant(kills="core.error.size-known-to-constructor.text")
+@mutant(kills="core.error.size-deep-in-a-tree.text")
 def errors_give_no_next_step(patch: Patch) -> None:
     """A mismatch of sizes is stated without a hint."""
 

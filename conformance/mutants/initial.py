@@ -83,7 +83,7 @@ def drawn_in_the_nets_type(patch: Patch) -> None:
     patch.around(laws.Uniform, "__call__", call)
 
 
-@mutant(kills="layers.conv1d.initial.kaiming")
+@mutant(kills="layers.conv1d.initial.default")
 def fans_are_swapped_for_convolutions(patch: Patch) -> None:
     """The fan in of a convolution is its fan out."""
 
@@ -94,7 +94,7 @@ def fans_are_swapped_for_convolutions(patch: Patch) -> None:
     patch.around(laws, "fans", fans)
 
 
-@mutant(kills="layers.conv2d.initial.kaiming-groups")
+@mutant(kills="layers.conv2d.initial.default-groups")
 def fans_ignore_groups(patch: Patch) -> None:
     """The fan in of a grouped convolution counts the channels of all groups."""
 
@@ -115,7 +115,7 @@ def fans_ignore_groups(patch: Patch) -> None:
     patch.around(Parameter, "draw", draw)
 
 
-@mutant(kills="layers.conv2d.initial.kaiming-groups")
+@mutant(kills="layers.conv1d.initial.default")
 def fans_ignore_the_window(patch: Patch) -> None:
     """The fans of a convolution count its channels and not its window."""
     patch(laws, "fans", lambda name, shape, law="": (shape[1], shape[0]))
@@ -135,7 +135,8 @@ def scales_follow_the_nets_law(patch: Patch) -> None:
 
 def _law_for_role(patch: Patch, role: str) -> None:
     def resolve(original: Any, each: Any) -> Any:
-        if each.role != role or not each.trainable:
+        asked = any(request.law for _, module in each._enclosing() for request in module.requests)
+        if each.role != role or not asked:
             return original(each)
         each.role = "weight"
         try:
@@ -146,10 +147,14 @@ def _law_for_role(patch: Patch, role: str) -> None:
     patch.around(parameter, "resolve_law", resolve)
 
 
-@mutant(kills="core.init.default.own")
+@mutant(kills="core.init.default.own-weights")
 def own_parameters_start_at_zero(patch: Patch) -> None:
     """A user's own parameter without a law starts at zero."""
-    patch(parameter, "default_law", lambda each: laws.Zeros())
+
+    def default(original: Any, each: Any) -> Any:
+        return laws.Zeros() if each.role == "weight" and each.trainable else original(each)
+
+    patch.around(parameter, "default_law", default)
 
 
 @mutant(kills="core.init.force-redraws")
@@ -198,12 +203,12 @@ def force_keeps_laws_inside(patch: Patch) -> None:
 
 @mutant(kills="core.init.seed-stays")
 def seed_is_forgotten(patch: Patch) -> None:
-    """A seed holds for the request that names it, not for the next."""
+    """A seed holds for the request that names it, not for the next law."""
 
     def resolve(original: Any, each: Any) -> Any:
         module = each.owner.root
         last = module.requests[-1] if module.requests else None
-        return original(each) if last is None or last.seed is not None else 0
+        return 0 if last is not None and last.law and last.seed is None else original(each)
 
     patch.around(parameter, "resolve_seed", resolve)
 
@@ -287,7 +292,7 @@ def unmatched_pattern_is_ignored(patch: Patch) -> None:
     patch.around(initialize, "_checked_request", checked)
 
 
-@mutant(kills="core.init.pattern-chooses-whole-paths")
+@mutant(kills="core.init.pattern-of-a-part-of-a-path")
 def patterns_match_anywhere(patch: Patch) -> None:
     """A pattern chooses every parameter whose path has it somewhere."""
 

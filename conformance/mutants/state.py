@@ -74,16 +74,17 @@ def refused_values_leave_their_size(patch: Patch) -> None:
 
 @mutant(kills="core.share.count")
 def shared_elements_count_twice(patch: Patch) -> None:
-    """A net that holds a module twice counts its elements twice."""
-    from isomorph.conformance.worker.session import Session
+    """A module that a net holds twice is listed twice among what it learns."""
 
-    def count(original: Any, session: Any, net: str = "net") -> Any:
-        subject = session.nets[net]
-        found = [p for _, child in subject.children().items() for p in child.parameters().values()]
-        found += [p for p in subject.own_parameters().values() if p.trainable]
-        return {"count": int(sum(each.shape.size for each in found))}
+    def listed(original: Any, module: Any) -> Any:
+        found = dict(original(module))
+        for name, child in module.children().items():
+            for path, each in child.state().items():
+                if each.trainable:
+                    found[f"{name}.{path}"] = each
+        return parameter.ParameterMapping(found)
 
-    patch.around(Session, "do_count", count)
+    patch.around(tree.Tree, "parameters", listed)
 
 
 @mutant(kills="core.state.learned-and-not")
@@ -92,7 +93,7 @@ def buffers_are_learned(patch: Patch) -> None:
     patch(nn.Buffer, "trainable", True)
 
 
-@mutant(kills="core.state.select-after-data")
+@mutant(kills="core.state.select-whole-paths")
 def selection_ignores_the_start(patch: Patch) -> None:
     """A pattern selects parameters by the end of their path."""
 
@@ -143,8 +144,6 @@ def pickles_part_what_is_shared(patch: Patch) -> None:
             if id(child) in seen:
                 found[name] = copy.deepcopy(child)
             seen.add(id(child))
-        if len(seen) == len(module.children()):
-            return found
         return found
 
     patch.around(tree.Tree, "__getstate__", state)
@@ -161,22 +160,6 @@ def pickles_draw_values(patch: Patch) -> None:
         return found
 
     patch.around(Parameter, "__getstate__", state)
-
-
-@mutant(kills="core.state.move-and-back")
-def moves_lose_values(patch: Patch) -> None:
-    """On another backend a net starts with new values."""
-
-    def bind(original: Any, root: Any, adapter: Any, options: Any) -> Any:
-        old = root._isomorph.binding
-        binding = original(root, adapter, options)
-        if old is not None and old.adapter is not adapter:
-            for each in root.state().values():
-                if each.is_ready:
-                    each.set(each.numpy() * 0)
-        return binding
-
-    patch.around(lowering, "bind", bind)
 
 
 @mutant(kills="core.state.type-before-data")
@@ -202,11 +185,11 @@ def ready_values_keep_their_type(patch: Patch) -> None:
 
 
 @mutant(kills="core.state.to-returns-the-net")
-def lowering_returns_a_copy(patch: Patch) -> None:
-    """to() returns a copy of the net, lowered, beside lowering the net itself."""
+def lowering_returns_nothing(patch: Patch) -> None:
+    """to() lowers the net and returns None."""
 
-    def to(original: Any, net: Any, *arguments: Any, **named: Any) -> Any:
-        return copy.deepcopy(original(net, *arguments, **named))
+    def to(original: Any, net: Any, *arguments: Any, **named: Any) -> None:
+        original(net, *arguments, **named)
 
     patch.around(nn.Module, "to", to)
 

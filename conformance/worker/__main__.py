@@ -99,15 +99,13 @@ def describe(name: str, profile: str | None) -> dict[str, Any]:
 
 
 def _environment(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from isomorph.errors import IsomorphError
+
+    from .sites import read_toml
+
     try:
-        found: dict[str, Any] = tomllib.loads(text).get("environment", {})
-    except tomllib.TOMLDecodeError:
+        found: dict[str, Any] = {} if text is None else read_toml(text).get("environment", {})
+    except IsomorphError:
         return {}  # the parent says what is wrong with it
     return found
 

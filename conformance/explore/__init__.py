@@ -1,0 +1,37 @@
+"""The exploring lane: random nets and scripts against the model. It finds; it never judges.
+
+`search` needs Hypothesis, of the extra ``isomorph[conformance]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isomorph.errors import IsomorphError
+
+
+class PackageNotInstalledError(IsomorphError, ImportError):
+    """A tool needs a package that is not installed."""
+
+    @classmethod
+    def of(cls, tool: str, package: str, extra: str) -> PackageNotInstalledError:
+        """Name the tool, the package and how it is installed."""
+        return cls(
+            f'{tool} needs {package!r}, not installed here.\n  Install it with: pip install "isomorph[{extra}]".',
+            expected=package,
+            received=None,
+        )
+
+
+def search(names: list[str], examples: int, seed: int, say: Callable[[str], None]) -> int:
+    """Search on backends as `isomorph.conformance.explore.search.search` does.
+
+    Raises `PackageNotInstalledError` where Hypothesis is missing.
+    """
+    try:
+        from .search import search as found
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise PackageNotInstalledError.of("isomorph conformance explore", "hypothesis", "conformance") from error
+    return found(names, examples, seed, say)

@@ -1,0 +1,250 @@
+"""The search: scripts on workers, answers held against the model and each other, finds shrunk."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given
+from hypothesis import configuration as hypothesis_configuration
+from hypothesis import seed as hypothesis_seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Flaky
+
+from isomorph.conformance import profile as profiles
+from isomorph.conformance.cases.write import kinds
+from isomorph.conformance.compare import Mismatch, first_mismatch
+from isomorph.conformance.differential import first
+from isomorph.conformance.process import ProtocolFault, Worker, WorkerGone
+from isomorph.conformance.profile import Profile, questions
+
+from .oracle import everything
+from .scripts import Script, scripts
+from .telling import told
+
+TIMEOUT_S = 120.0
+# A find that has not shrunk by then is told as it is.
+SHRINK_S = 120.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A difference between what was seen and what must be, and whose it is."""
+
+    backend: str
+    mismatch: Mismatch
+    verb: str
+    error: str = ""
+
+    @property
+    def bug(self) -> tuple[str, ...]:
+        """What tells it from other differences, whatever the net."""
+        return self.backend, self.mismatch.observable, self.verb, self.error
+
+
+class Subject:
+    """One backend: its worker, started again where it was lost."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.worker = Worker(name)
+        self.broken = self._broken()
+        told = self.worker.about.get("about", {})
+        today = datetime.date.today()
+        text, path, versions = (told.get(each) for each in ("profile", "profile_path", "versions"))
+        self.profile = profiles.read(text, str(path), set(), versions or {}, today) if told else Profile()
+
+    def _broken(self) -> str:
+        return "" if "about" in self.worker.about else str(self.worker.about.get("broken", "no answer"))
+
+    def run(self, steps: list[Any]) -> tuple[list[Any], Mismatch | None]:
+        """Return what the worker saw, or how it failed to answer."""
+        try:
+            answer = self.worker.run(steps, TIMEOUT_S)
+        except (WorkerGone, ProtocolFault) as fault:
+            tail = self.worker.tail().strip().splitlines()[-1:]
+            self.worker.close()
+            self.worker = Worker(self.name)
+            self.broken = self._broken()
+            status = fault.status if isinstance(fault, WorkerGone) else "harness"
+            return [], Mismatch(len(steps) - 1, status, "an answer", " ".join([str(fault), *tail]))
+        last = len(answer.seen) - 1
+        if answer.harness:
+            return answer.seen, Mismatch(last, "harness", "an answer", answer.harness.strip().splitlines()[-1])
+        if answer.leaks:
+            return answer.seen, Mismatch(last, "surroundings", "as they were", ", ".join(answer.leaks))
+        if answer.printed:
+            return answer.seen, Mismatch(last, "standard output", "nothing printed", repr(answer.printed))
+        return answer.seen, None
+
+
+@dataclass
+class Search:
+    """A search on some backends."""
+
+    subjects: list[Subject]
+    say: Say
+    finds: list[tuple[tuple[str, ...], frozenset[str]]] = field(default_factory=list)
+    ran: int = 0
+    met_again: int = 0
+
+    def judged(self, script: Script) -> Found | None:
+        """Run a script on every backend; return the first thing that is wrong."""
+        if script.fault:
+            verb = script.steps[-1][0]
+            return Found("the model", Mismatch(len(script.steps) - 1, "model", "an answer", script.fault), verb)
+        case = {"ask": everything(script.steps, script.expected)}
+        answers: list[tuple[list[Any], str]] = []
+        for subject in self.subjects:
+            seen, mismatch = subject.run(script.steps)
+            if mismatch is None:
+                mismatch = first_mismatch(case, seen, script.expected, subject.profile.data)
+            if mismatch is not None:
+                error = seen[mismatch.step]["error"] if mismatch.step < len(seen) else None
+                return Found(subject.name, mismatch, script.steps[mismatch.step][0], (error or {}).get("type", ""))
+            answers.append((seen, subject.name))
+        for position, one in enumerate(answers):
+            for two in answers[position + 1 :]:
+                difference = first(script.expected, one, two)
+                if difference is not None:
+                    step, observable, *texts = difference
+                    who = f"{one[1]} and {two[1]}"
+                    return Found(who, Mismatch(step, observable, *texts), script.steps[step][0])
+        return None
+
+    def is_known(self, found: Found, script: Script) -> bool:
+        """Return whether a find as this was told already, on a net with no more in it."""
+        inside = _inside(script)
+        return any(bug == found.bug and parts <= inside for bug, parts in self.finds)
+
+    def round(self, examples: int, seed: int) -> int:
+        """Search until there is a find, and tell it; return how many examples that took."""
+        state = _Round(self)
+
+        @hypothesis_seed(seed)
+        @hypothesis_settings(
+            max_examples=examples,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            verbosity=Verbosity.quiet,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        @given(scripts(self._able()))
+        def search(script: Script) -> None:
+            state.look(script)
+
+        with contextlib.suppress(_Stop, Flaky):
+            search()
+        if state.least is None:
+            return state.looked
+        script, found = state.least
+        self.finds.append((found.bug, _inside(script)))
+        self.say(told(len(self.finds), script, found.backend, found.mismatch))
+        return state.looked
+
+    def _able(self) -> frozenset[str]:
+        able = [{name for name, yes in each.profile.capabilities.items() if yes} for each in self.subjects]
+        return frozenset(questions()).intersection(*able)
+
+
+class _Stop(Exception):
+    """There is a find; Hypothesis shrinks what raises this."""
+
+
+class _Round:
+    """One find: from the first script that shows it to the least one."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.looked = 0
+        self.least: tuple[Script, Found] | None = None
+        self._bug: tuple[str, ...] | None = None
+        self._until = 0.0
+        self._seen: dict[str, Found | None] = {}
+
+    def look(self, script: Script) -> None:
+        """Run a script; raise if it shows the find of this round."""
+        name = json.dumps(script.steps)
+        if name not in self._seen:
+            self._seen[name] = self._shows(script)
+        found = self._seen[name]
+        if found is not None:
+            # Hypothesis ends with the least script.
+            self.least = (script, found)
+            raise _Stop
+
+    def _shows(self, script: Script) -> Found | None:
+        if self._bug is None:
+            self.looked += 1
+        elif time.monotonic() > self._until:
+            return None
+        found = self.search.judged(script)
+        self.search.ran += 1
+        if found is None:
+            return None
+        if self._bug is None:
+            if self.search.is_known(found, script):
+                self.search.met_again += 1
+                return None
+            self._bug, self._until = found.bug, time.monotonic() + SHRINK_S
+        elif found.bug != self._bug:
+            return None
+        return found
+
+
+def _inside(script: Script) -> frozenset[str]:
+    return frozenset(kinds(script.steps)) | {step[0] for step in script.steps}
+
+
+@contextlib.contextmanager
+def _nothing_written() -> Iterator[None]:
+    """Keep Hypothesis's notes out of the folder the user is in."""
+    with tempfile.TemporaryDirectory(prefix="isomorph-explore-") as folder:
+        hypothesis_configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            hypothesis_configuration.set_hypothesis_home_dir(None)
+
+
+def search(names: list[str], examples: int, seed: int, say: Say) -> int:
+    """Search on each backend, and between them; return how many finds there are.
+
+    Args:
+        names: Backends. What they show for one script is also compared pair by pair.
+        examples: How many random scripts to run.
+        seed: Where they start: the same seed, suite and versions give the same scripts.
+        say: Called with each line to be shown.
+    """
+    started = time.monotonic()
+    subjects = [Subject(name) for name in names]
+    try:
+        for subject in subjects:
+            if subject.broken:
+                say(f"{subject.name}: can't be explored: {subject.broken}")
+        found = Search([each for each in subjects if not each.broken], say)
+        if found.subjects:
+            with _nothing_written():
+                done = 0
+                while done < examples:
+                    done += max(found.round(examples - done, seed * 1000 + len(found.finds)), 1)
+            who = ", ".join(each.name for each in found.subjects)
+            again = f", met {found.met_again} times more" if found.met_again else ""
+            say(
+                f"{who}: {examples} examples from seed {seed}, {len(found.finds)} finds{again}, "
+                f"{time.monotonic() - started:.0f} s; a find is no verdict: the exit code is 0"
+            )
+        return len(found.finds)
+    finally:
+        for subject in subjects:
+            subject.worker.close()
