@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .judge import GOOD, expected_of
 from .model.machine import UNKNOWN
+from .profile import questions
 from .spec import clause
 
 Report = dict[str, Any]
@@ -89,16 +90,20 @@ def show(report: Report, trace: bool) -> None:
 def _show_failures(console: Console, backend: Report, trace: bool) -> None:
     bad = [result for result in backend["results"] if result["status"] not in GOOD]
     roots = [result for result in bad if result["status"] not in ("blocked", "missing")]
-    for position, result in enumerate(roots[:SHOWN]):
+    for problem in backend["problems"]:
+        console.print(f"{backend['name']}  profile: {problem}", markup=False)
+    # What a profile without an answer is asked all the same says little.
+    is_answered = len(backend["capabilities"]) == len(questions())
+    for position, result in enumerate(roots[: SHOWN if is_answered else 0]):
         console.print(f"{backend['name']}  {result['status']}  {result['line']}", markup=False)
         console.print(f"    {result['command']}", markup=False)
         if result.get("script") and (trace or position < SCRIPTS):
             for line in result["script"].splitlines():
                 console.print(f"    | {line[:200]}", markup=False)
-    if len(roots) > SHOWN:
+    if bad and not is_answered:
+        console.print(f"{backend['name']}  {len(bad)} cases are not good; answer the questions first")
+    elif len(roots) > SHOWN:
         console.print(f"{backend['name']}  ... and {len(roots) - SHOWN} more")
-    for problem in backend["problems"]:
-        console.print(f"{backend['name']}  profile: {problem}", markup=False)
     if backend["message"]:
         console.print(f"{backend['name']}  {backend['state']}: {backend['message']}", markup=False)
 

@@ -71,8 +71,10 @@ def _all_or_nothing(module: Module) -> Iterator[bool]:
     Yields whether something waits for its first values.
     """
     root = module.root
-    state = list(root.state().values())
     bound_before = root._isomorph.binding is not None
+    if bound_before:
+        bound(root)  # an edited tree is lowered anew before what there is is noted
+    state = list(root.state().values())
     before = [(p, p._shape, p._value, p._slot) for p in state if not _is_stored(p)]
     try:
         yield bool(before)

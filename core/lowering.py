@@ -169,7 +169,8 @@ def _inherits_forward(kind: type, cls: type) -> bool:
 def bound(module: Module) -> Binding:
     """Return the module's binding, lowering its net to the default backend if it has none."""
     module._check_ready()
-    binding = module._isomorph.binding
+    own = module._isomorph.binding
+    binding = own or module.root._isomorph.binding
     if binding is None:
         return bind(module.root, registry.backend(registry.default_backend()), module.root._isomorph.options)
-    return bind(binding.root, binding.adapter, binding.options) if binding.stale else binding
+    return bind(binding.root, binding.adapter, binding.options) if own is None or binding.stale else binding

@@ -107,6 +107,8 @@ def test_a_law_that_returns_something_else(returned):
             "divisible by groups 2, received 3",
         ),
         (lambda: nn.Dense(4), np.ones((2, 0), "float32"), "no dimension of size zero"),
+        (lambda: nn.Dense(4), np.ones((0,), "float32"), "at least one feature"),
+        (lambda: nn.LayerNorm(affine=False), np.ones((0,), "float32"), "at least one feature"),
         (lambda: nn.BatchNorm(), np.ones((1, 3), "float32"), "more than 1"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from isomorph import Adapter, TensorSpec, init, nn, ops
-from isomorph.errors import ForwardError, NotSupportedError, ShapeMismatchError
+from isomorph.errors import DTypeMismatchError, ForwardError, NotSupportedError, ShapeMismatchError
 
 X = np.random.default_rng(0).standard_normal((2, 5)).astype("float32")
 
@@ -498,3 +498,21 @@ def test_two_whole_nets_do_not_take_a_shared_part_from_each_other() -> None:
         nn.Sequential(net[0])(X)
     assert net[0].dtype == "float64"
     assert net[0].weight.dtype == "float64"
+
+
+def test_a_failed_call_after_an_edit_leaves_no_trace(framework: Adapter) -> None:
+    net = nn.Sequential(nn.ReLU(), nn.Dense(3)).to(framework.name).initialize(init.Constant(0.5))
+    net.append(nn.ReLU())
+    with pytest.raises(DTypeMismatchError):
+        net(np.ones((2, 5), "int32"))
+    output = net(np.ones((2, 5), "float32"))
+    np.testing.assert_allclose(framework.to_numpy(output), np.full((2, 3), 2.5), rtol=1e-5)
+    np.testing.assert_array_equal(net[1].weight.numpy(), np.full((3, 5), 0.5))
+
+
+def test_a_new_part_called_alone_is_on_the_backend_of_its_net(framework: Adapter) -> None:
+    net = nn.Sequential(nn.Dense(3)).to(framework.name)
+    net(X)
+    net.append(nn.Dense(2))
+    assert framework.owns(net[1](np.ones((2, 3), "float32")))
+    assert net.backend == framework.name

@@ -31,6 +31,15 @@ def test_a_value_set_early_gives_the_shape_and_is_kept(framework: Adapter) -> No
     assert (net.bias.numpy() == 0).all()
 
 
+def test_values_set_early_are_in_the_native_module_at_once(framework: Adapter) -> None:
+    net = nn.Sequential(nn.Dense(5), nn.Dense(2)).to(framework.name)
+    net[0].weight.set(W)
+    net[0].bias.set(np.arange(5.0))
+    listed = framework.native_parameters(net._isomorph.binding, net)
+    assert sorted(shape is None for shape in listed.values()) == [False, False, True, True]
+    np.testing.assert_array_equal(framework.to_numpy(net[0].bias.native), np.arange(5.0))
+
+
 def test_a_bias_set_before_its_weight_is_known(framework: Adapter) -> None:
     net = nn.Dense(5).to(framework.name).initialize(init.Constant(0))
     net.bias.set(np.arange(5.0))

@@ -13,7 +13,7 @@ H, G = ("h", "first", ["x"]), ("g", "second", ["x"])
 POSITIVE: tuple[Any, ...] = (("s", "ops.multiply", ["h", "h"]), ("p", "ops.add", ["s", 0.5]))
 
 
-# By function: what it is called with. The result of a line is y; h and g are outputs of Dense layers.
+# By function: its arguments and options; h and g are outputs of Dense layers of x.
 TABLE: dict[str, tuple[list[Any], Data]] = {
     **{name: (["h"], {}) for name in ("negative", "abs", "exp", "square", "tanh", "sigmoid", "relu")},
     **{name: (["h"], {}) for name in ("leaky_relu", "gelu", "silu", "softmax", "log_softmax")},
@@ -50,7 +50,7 @@ def cases() -> list[Case]:
     found = []
     for name, (arguments, options) in TABLE.items():
         flat = [each for one in arguments for each in (one if isinstance(one, list) else [one])]
-        lines = [H, *((G,) if {"g", "t"} & set(flat) else ())]
+        lines: list[Any] = [H, *((G,) if {"g", "t"} & set(flat) else ())]
         lines += [line for each in flat for line in MAKING.get(each, ())]
         called = name
         if name == "split":

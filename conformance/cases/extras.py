@@ -97,6 +97,19 @@ def native() -> list[Case]:
             [[4, "tree"], [5, "values"], [5, "output"]],
             oracle="reference",
         ),
+        _extra(
+            "native.variables-of-another-net",
+            "W-6",
+            [
+                *(NET, TO, SEED, CALL, ["copy", {"to": "twin"}]),
+                ["set", {"net": "twin", "path": "0.weight", "data": spread(7, 5, salt=2)}],
+                ["variables", {"source": "twin"}],
+                CALL,
+            ],
+            [[6, "values"], [7, "output"]],
+            oracle="reference",
+            needs=("extras.native.variables",),
+        ),
     ]
     return found
 

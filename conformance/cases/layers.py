@@ -193,7 +193,7 @@ def _pair(
             [[last, "output.dtype"], [last, "output"]],
             feature=feature,
             oracle="reference",
-            needs=tuple(f"{each}.values" for each in base),
+            needs=(f"{stem}.shapes", *(f"{each}.values" for each in base)),
         ),
     ]
 
@@ -266,7 +266,9 @@ def covering() -> list[Case]:
             stem = f"layers.{feature_of(spec)}.table.{name}"
             # Eager, but for every fourth row: compiling takes some frameworks far longer than running.
             compiled = {"compile": False} if position % 4 else {}
-            pair = _pair(stem, spec, in_format(shape, data_format), data_format, _rows_needed(spec), compiled)
+            needs = _rows_needed(spec)
+            needs += (f"layers.{feature_of(spec)}.plain.last",) if row["format"] == "last" else ()
+            pair = _pair(stem, spec, in_format(shape, data_format), data_format, needs, compiled)
             found += [_sizes_only(pair[0]), pair[1]]
     return found
 
@@ -481,7 +483,11 @@ def published() -> list[Case]:
                 [[4, "output"]],
                 feature="chains",
                 oracle="reference",
-                needs=("layers.conv2d.plain.values", "layers.batchnorm.plain.values"),
+                needs=(
+                    "layers.conv2d.initial.default",
+                    "layers.conv2d.plain.values",
+                    "layers.batchnorm.plain.values",
+                ),
             )
             for short, data_format in FORMATS.items()
         ),

@@ -121,7 +121,8 @@ def everything(steps: list[Any], expected: list[Expected]) -> list[list[Any]]:
         if "backend" in arguments and "backend" in names:
             # The reference may be the backend under test.
             names.remove("backend")
-        if verb == "read" and not wanted.error and arguments.get("what", "value") == "value":
+        exact = {each["path"] for each in _of(wanted, arguments) if each["is_exact"]}
+        if verb == "read" and not wanted.error and arguments["path"] in exact:
             names.append("value")
         asked += [[position, name] for name in names]
     return asked

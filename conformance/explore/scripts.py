@@ -9,8 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from isomorph.conformance.cases.write import kinds
 from isomorph.conformance.model.machine import UNKNOWN, Expected
-from isomorph.conformance.model.tree import Node
+from isomorph.conformance.model.tree import Net
 
 from .layers import FAN_LAWS, LAWS, Data, Draws, Here, layer
 from .layers import law as any_law
@@ -21,6 +22,7 @@ from .oracle import Oracle
 LEARNED = 60
 VERBS = ("call", "initialize", "infer", "set", "mode", "copy", "to", "edit", "read", "apply_init", "structure",
          "pickle", "select", "count", "gradients", "call_in_threads", "tie", "variables", "native", "text")  # fmt: skip
+INPUTS = ("plain", "batch", "salt", "batch", "size", "rank", "type", "zero")
 BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select")
 OFTEN = ("call", "initialize", "set", "mode", "gradients")
 
@@ -126,22 +128,25 @@ class _Writer:
         name = self.draws.one(names) if len(names) > 1 else "net"
         return {} if name == "net" else {"net": name}
 
+    def _subject(self, where: Data) -> Net:
+        return self.oracle.nets[where.get("net", "net")]
+
     def _state(self, where: Data) -> list[dict[str, Any]]:
         found = self.written.expected[-1].state
         return found.get(where.get("net", "net"), [])
 
-    def _root(self, where: Data) -> Node:
-        return self.oracle.nets[where.get("net", "net")].root
-
     def _path_of_module(self, where: Data) -> str:
-        paths = [path for path, _, _ in self.oracle.nets[where.get("net", "net")].nodes()]
+        paths = [path for path, _, _ in self._subject(where).nodes()]
         return str(self.draws.one(paths)) if self.draws.rarely(2) else ""
 
     def _inputs(self, plain: bool) -> list[Any]:
         return [self._input(each, position, plain) for position, each in enumerate(self.drawn.inputs)]
 
     def _input(self, here: Here, salt: int, plain: bool) -> Data:
-        kind = "plain" if plain else self.draws.one(("plain", "batch", "salt", "batch", "size", "rank", "type", "zero"))
+        kind = "plain" if plain else self.draws.one(INPUTS)
+        if kind == "type" and "Graph" in kinds(self.drawn.spec):
+            # What a framework's operators make of whole numbers is its own.
+            kind = "plain"
         shape = list(here.shape)
         if kind == "batch" and len(shape) > 1:
             shape[0] = self.draws.one((1, 3, 4))
@@ -163,8 +168,7 @@ class _Writer:
         where = {} if plain else self._net
         arguments: Data = {"inputs": self._inputs(plain), **where}
         # The reference's native tensors are NumPy's, which are cast where others must fit.
-        subject = self.oracle.nets[where.get("net", "net")]
-        if not plain and self.draws.rarely(6) and subject.dtype == "float32":
+        if not plain and self.draws.rarely(6) and self._subject(where).dtype == "float32":
             arguments["as_native"] = True
         if len(arguments["inputs"]) == 2 and self.draws.rarely(3):
             arguments["named"] = {"y": arguments["inputs"].pop()}
@@ -174,8 +178,12 @@ class _Writer:
             self._try("call", **arguments)
 
     def _call_in_threads(self) -> None:
-        if self.drawn.outputs == 1 and not any(step[1].get("compile") for step in self.written.steps):
-            self._try("call_in_threads", inputs=self._inputs(True), count=3, **self._net)
+        where = self._net
+        nodes = [node for _, node, _ in self._subject(where).nodes()]
+        changes = any(node.kind == "BatchNorm" and node.training for node in nodes)
+        compiled = any(step[1].get("compile") for step in self.written.steps)
+        if self.drawn.outputs == 1 and not changes and not compiled:
+            self._try("call_in_threads", inputs=self._inputs(True), count=3, **where)
 
     def _initialize(self) -> None:
         where = self._net
@@ -202,7 +210,7 @@ class _Writer:
 
     def _law(self, where: Data, path: str, state: list[dict[str, Any]]) -> Data:
         inside = [each for each in state if f"{each['path']}.".startswith(f"{path}." if path else "")]
-        parameters = self.oracle.nets[where.get("net", "net")].state()
+        parameters = self._subject(where).state()
         weights = [each for each in inside if each["path"] == path or parameters[each["path"]].role == "weight"]
         if inside and self.draws.rarely(12):
             return {"law": "Failing", "path": self.draws.one(each["path"] for each in inside)}
@@ -277,7 +285,8 @@ class _Writer:
         where = self._net
         kind = self.draws.one(("away", "back", "compile", "dtype"))
         if kind == "away":
-            self._step("to", backend="numpy", **where)
+            # The reference has no compiler: a net that forces one can't go there.
+            self._step("to", backend="numpy", compile=False, **where)
             if not self.draws.rarely(3):
                 self._call()
         if kind in ("away", "back"):
@@ -290,7 +299,7 @@ class _Writer:
     def _structure(self) -> None:
         """Append to, replace in, or remove from a chain."""
         where = self._net
-        root = self._root(where)
+        root = self._subject(where).root
         if root.kind != "Sequential":
             return
         made = layer(self.draws, self.drawn.output)
@@ -325,24 +334,24 @@ class _Writer:
 
     def _gradients(self) -> None:
         where = self._net
-        name = where.get("net", "net")
-        chance = any(node.kind == "Dropout" and node.training for _, node, _ in self.oracle.nets[name].nodes())
+        subject = self._subject(where)
+        chance = any(node.kind == "Dropout" and node.training for _, node, _ in subject.nodes())
         learned = sum(_size(self.sizes.get(each["path"], ())) for each in self._state(where) if each["trainable"])
         plain = self.drawn.output.is_floating and self.drawn.outputs == 1
         if "gradients" not in self.able or chance or not plain or not 0 < learned <= LEARNED:
             return
-        if self.oracle.nets[name].dtype == "float32" and self.oracle.nets[name].backend == "self":
+        if subject.dtype == "float32" and subject.backend == "self":
             loss = self.draws.one(("half-square-sum", "mean-cube", "sum"))
             self._try("gradients", inputs=self._inputs(True), loss=loss, **where)
 
     def _variables(self) -> None:
         where = self._net
-        if "variables" in self.able and self.oracle.nets[where.get("net", "net")].backend == "self":
+        if "variables" in self.able and self._subject(where).backend == "self":
             self._step("variables", **where)
 
     def _native(self) -> None:
         where = self._net
-        if "native.parameters" in self.able and self.oracle.nets[where.get("net", "net")].backend == "self":
+        if "native.parameters" in self.able and self._subject(where).backend == "self":
             self._step("native", **where)
 
     def _text(self) -> None:

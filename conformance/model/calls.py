@@ -149,7 +149,8 @@ class _Tracer(_Program):
         dtypes = [each[1] if isinstance(each, tuple) else type(each) for each in flat]
         dtypes = [each for each in dtypes if each is not str]
         output = compute(name, [zeros(each) for each in given], options)
-        dtype = functions.result_dtype(name, dtypes, options)
+        # A shape alone says nothing of a type.
+        dtype = None if None in dtypes else functions.result_dtype(name, dtypes, options)
         if isinstance(output, list):
             return [(np.shape(each), dtype) for each in output]
         return np.shape(output), dtype
@@ -195,6 +196,8 @@ class Forward(_Program):
         """Return a layer's output by its formula."""
         values = {name: self.parameter(parameter) for name, parameter in node.parameters.items()}
         if isinstance(x, Unknown) or any(isinstance(each, Unknown) for each in values.values()):
+            if node.kind == "BatchNorm" and node.training:
+                self.updates |= {p: UNKNOWN for p in node.parameters.values() if not p.trainable}
             return UNKNOWN
         spec = {"kind": node.kind, **node.options}
         try:

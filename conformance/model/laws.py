@@ -64,8 +64,11 @@ def draw(net: Net, parameter: Parameter) -> Any:
         values = own[law["law"]](law, shape, seed, path)
     else:
         options = {key: value for key, value in (law or {}).items() if key != "counted"}
-        owner = net.owner(parameter)
-        weight = owner.parameters.get("weight")
+        weight = net.owner(parameter).parameters.get("weight")
+        weight_shape = None if weight is None else weight.shape
+        where = (parameter.layer, parameter.role, parameter.name, shape, weight_shape)
+        if seed is None and (law or streams.default(*where))["law"] not in ("Zeros", "Ones", "Constant"):
+            return UNKNOWN
         values = streams.draw(
             options or None,
             shape,
@@ -75,10 +78,8 @@ def draw(net: Net, parameter: Parameter) -> Any:
             kind=parameter.layer,
             role=parameter.role,
             name=parameter.name,
-            weight_shape=None if weight is None else weight.shape,
+            weight_shape=weight_shape,
         )
-        if seed is None and np.unique(np.asarray(values, "float64")).size > 1:
-            return UNKNOWN
     return cast(values, net.dtype)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 from isomorph.conformance.data import array
 
 from . import laws
-from .calls import Forward, Refused, single_function, trace
+from .calls import Forward, Refused, Sizes, single_function, trace
 from .tree import UNKNOWN, Net, Node, Parameter, Request, Spec, cast, construct, node_at, tie
 
 
@@ -221,7 +223,7 @@ class Machine:
         self._take(sizes)
         return {"spec": list(output[0][0])}
 
-    def _take(self, sizes: dict[Parameter, tuple[int | None, ...]]) -> None:
+    def _take(self, sizes: Sizes) -> None:
         for parameter, shape in sizes.items():
             parameter.shape = shape
 
@@ -232,11 +234,11 @@ class Machine:
         subject = self.nets[net]
         arrays = [array(each) for each in inputs]
         _, sizes = trace(subject, subject.root, [_spec(each, subject) for each in arrays])
-        self._take(sizes)
         subject.backend = subject.backend or "numpy"
         waiting = [each for each in subject.state().values() if each.state != "ready"]
         force = law is not None or (seed is not None and not waiting)
-        self.do_initialize(law, None, seed, force, "", net)
+        with self._sized(subject, sizes, waiting):
+            self.do_initialize(law, None, seed, force, "", net)
 
     def do_set(self, path: str, data: Spec, net: str = "net") -> None:
         """Set a parameter's values; unknown sizes are taken from them."""
@@ -318,22 +320,27 @@ class Machine:
         specs = [_spec(each, net) for each in arrays]
         keywords = {name: _spec(each, net) for name, each in named.items()}
         outputs, sizes = trace(net, node, specs, keywords)
-        before = {parameter: parameter.shape for parameter in net.state().values()}
-        self._take(sizes)
         # A layer's parameters become ready together, also where another layer shares one.
         owners = [net.owner(each) for each in net.state(node).values()]
         inside = {id(p): p for owner in owners for p in owner.parameters.values()}
         waiting = [p for p in net.state().values() if id(p) in inside and p.state != "ready"]
-        paths = net.paths()
+        with self._sized(net, sizes, waiting):
+            self._draw(net, waiting)
+        return outputs
+
+    @contextmanager
+    def _sized(self, net: Net, sizes: Sizes, waiting: list[Parameter]) -> Iterator[None]:
+        """Give parameters their sizes; take them back where one still waits, or what follows fails."""
+        before = {parameter: parameter.shape for parameter in net.state().values()}
+        self._take(sizes)
         try:
             for each in waiting:
                 if not each.is_known:
-                    raise Refused("StructureError", path=paths[id(each)])
-            self._draw(net, waiting)
+                    raise Refused("StructureError", path=net.paths()[id(each)])
+            yield
         except Refused:
             self._take(before)
             raise
-        return outputs
 
     def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
         """Call a net from several threads: each sees the one net."""
@@ -365,8 +372,11 @@ class Machine:
         """What a native module is, its backend says; whether it holds memory, the spec."""
         return {"is_ready": all(p.state == "ready" for p in self.nets[net].state().values())}
 
-    def do_variables(self, net: str = "net") -> dict[str, Any]:
-        """Read the framework's state tree and give it back: values are as before."""
+    def do_variables(self, net: str = "net", source: str | None = None) -> dict[str, Any]:
+        """Read the framework's state tree and give it back, or that of a like net: values are as in it."""
+        given = self.nets[source or net].state()
+        for path, parameter in self.nets[net].state().items():
+            parameter.value, parameter.is_exact = given[path].value, given[path].is_exact
         return {"tree": True}
 
     def do_count(self, net: str = "net") -> dict[str, Any]:

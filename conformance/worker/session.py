@@ -273,11 +273,10 @@ class Session:
             "listed": {name: None if shape is None else list(shape) for name, shape in listed.items()},
         }
 
-    def do_variables(self, net: str = "net") -> dict[str, Any]:
-        """Read the framework's state tree, and give it back."""
-        subject = self.nets[net]
-        tree = subject.variables
-        subject.variables = tree
+    def do_variables(self, net: str = "net", source: str | None = None) -> dict[str, Any]:
+        """Read the framework's state tree, and give it back, or that of a like net."""
+        tree = self.nets[source or net].variables
+        self.nets[net].variables = tree
         return {"tree": tree is not None}
 
     def do_count(self, net: str = "net") -> dict[str, Any]:
