@@ -34,6 +34,18 @@ TimeoutOption = Annotated[float, typer.Option("--timeouts", min=0.01, help="A fa
 WorkerOption = Annotated[int | None, typer.Option(min=1, help="Backends at once; by default one a core.")]
 
 
+@app.callback()
+def root() -> None:
+    """Raise `PackageNotInstalledError` at once where a package of the extra is missing."""
+    from importlib.util import find_spec
+
+    from isomorph.errors import PackageNotInstalledError
+
+    for package in ("psutil", "packaging"):
+        if find_spec(package) is None:
+            raise PackageNotInstalledError.of("isomorph conformance", package, "conformance")
+
+
 @app.command()
 def run(
     backend: BackendOption = "all",

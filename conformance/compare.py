@@ -15,7 +15,7 @@ from .model.machine import UNKNOWN, Expected
 Seen = dict[str, Any]
 # How many roundings an element may be off: times the type's eps, the square root of the number of
 # terms it sums, and the greatest element. Calibrated over the five backends: see docs/conformance.md.
-ROUNDINGS = 16.0
+ROUNDINGS = 4.0
 
 
 @dataclass(frozen=True)

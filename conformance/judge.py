@@ -106,15 +106,19 @@ class Judge:
         lacking = [each for each in case["capabilities"] if not self.profile.capabilities.get(each, True)]
         if lacking:
             return self._probed(lacking, answer, last)
-        mismatch = first_mismatch(case, answer.seen, expected_of(case), self.profile.data)
+        try:
+            expected = expected_of(case)
+        except Exception as error:  # the oracle's own fault must not end the run
+            return "error", Mismatch(last, "oracle", "an answer", f"{type(error).__name__}: {error}")
+        mismatch = first_mismatch(case, answer.seen, expected, self.profile.data)
         if mismatch is None and answer.leaks:
             mismatch = Mismatch(last, "surroundings", "as they were", f"changed: {', '.join(answer.leaks)}")
         if mismatch is None and answer.printed:
             mismatch = Mismatch(last, "standard output", "nothing printed", repr(answer.printed))
         if mismatch is None:
             return "pass", None
-        foreign = (answer.seen[mismatch.step]["error"] or {"ours": True}) if answer.seen else {"ours": True}
-        return ("fail" if foreign["ours"] else "error"), mismatch
+        error_seen = answer.seen[mismatch.step]["error"] if mismatch.step < len(answer.seen) else None
+        return ("fail" if error_seen is None or error_seen["ours"] else "error"), mismatch
 
     def _probed(self, lacking: list[str], answer: Answer, last: int) -> tuple[str, Mismatch | None]:
         """A "no" is tested: the steps must end in a NotSupportedError that names the capability."""

@@ -265,10 +265,15 @@ def _add_commands() -> None:
 
 
 def main() -> None:
-    """Run the command line; our own errors become one message and exit code 2."""
+    """Run the command line."""
     _add_commands()
+    guarded(app)
+
+
+def guarded(commands: typer.Typer) -> None:
+    """Run commands; our own errors become one message and exit code 2."""
     try:
-        app()
+        commands()
     except IsomorphError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

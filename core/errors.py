@@ -153,6 +153,18 @@ class NotSupportedError(IsomorphError, NotImplementedError):
         )
 
 
+class PackageNotInstalledError(IsomorphError, ImportError):
+    """A command needs a package that comes with one of Isomorph's extras."""
+
+    @classmethod
+    def of(cls, tool: str, package: str, extra: str) -> PackageNotInstalledError:
+        return cls(
+            f'{tool} needs {package!r}, not installed here.\n  Install it with: pip install "isomorph[{extra}]".',
+            expected=package,
+            received=None,
+        )
+
+
 class LayerNotSupportedError(NotSupportedError):
     """A backend has no lowering for a layer, an option or an attribute name."""
 

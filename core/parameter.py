@@ -176,7 +176,10 @@ class Parameter(Operators):
         if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
             self._slot.write(values)
         else:
+            from .initialize import store
+
             self._shape, self._value = Shape(shape), values
+            store([self])
 
     def initialize(self, init: Any = None, *, seed: int | None = None, force: bool = False) -> Parameter:
         """Ask for values from a law; see `Module.initialize`."""

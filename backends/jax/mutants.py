@@ -34,12 +34,12 @@ def gradients_are_not_transposed(patch: Patch) -> None:
 
     def gradients(original: Any, self: Any, binding: Any, *rest: Any) -> Any:
         found = original(self, binding, *rest)
-        axes = {key: slots[0].axes for key, slots in binding.slots.items()}
-        return {
-            key: each if axes[key] is None else np.reshape(each, [each.shape[axis] for axis in np.argsort(axes[key])])
-            .transpose(axes[key])
-            for key, each in found.items()
-        }
+        for key, each in found.items():
+            axes = binding.slots[key][0].axes
+            if axes is not None:
+                sizes = [each.shape[axis] for axis in np.argsort(axes)]
+                found[key] = np.reshape(each, sizes).transpose(axes)
+        return found
 
     patch.around(JaxAdapter, "gradients", gradients)
 
@@ -49,13 +49,13 @@ def running_variance_is_biased(patch: Patch) -> None:
     """The running variance is Flax's own."""
 
     def call(original: Any, native: Any, x: Any, *rest: Any, **named: Any) -> Any:
-        before = native.get_variable("batch_stats", "var") if native.has_variable("batch_stats", "var") else None
+        trains = native.is_mutable_collection("batch_stats") and not native.is_initializing()
+        before = native.get_variable("batch_stats", "var") if trains else 0
         y = original(native, x, *rest, **named)
-        if before is not None and native.is_mutable_collection("batch_stats") and not native.is_initializing():
-            count = x.size // x.shape[native.axis]
-            after = native.get_variable("batch_stats", "var")
-            new = (after - native.momentum * before) * (count - 1) / count
-            native.put_variable("batch_stats", "var", native.momentum * before + new)
+        if trains:
+            count, old = x.size // x.shape[native.axis], native.momentum * before
+            new = native.get_variable("batch_stats", "var") - old
+            native.put_variable("batch_stats", "var", old + new * (count - 1) / count)
         return y
 
     patch.around(layers.BatchNorm, "__call__", call)
@@ -88,15 +88,14 @@ def compiled_calls_keep_values(patch: Patch) -> None:
 
         def call(*inputs: Any, **named: Any) -> Any:
             state = binding.memory["state"]
-            now = state.variables
-            kept.append(now.get("params"))
-            state.variables = {**now, "params": kept[0]} if kept[0] is not None else now
-            try:
-                return run(*inputs, **named)
-            finally:
-                state.variables = {**state.variables, "params": now["params"]} if "params" in now else state.variables
+            now = state.variables["params"]
+            kept.append(now)
+            state.variables = {**state.variables, "params": kept[0]}
+            output = run(*inputs, **named)
+            state.variables = {**state.variables, "params": now}
+            return output
 
-        return call
+        return call if module.parameters() else run
 
     patch.around(JaxAdapter, "runner", runner)
 

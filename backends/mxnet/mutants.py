@@ -118,7 +118,9 @@ def gelu_is_an_approximation(patch: Patch) -> None:
         return x * 0.5 * (1 + ops.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
 
     def named(original: Any, layer: Any, binding: Any, name: str) -> Any:
-        return layers._lambda(layer, binding, gelu, name) if name == "gelu" else original(layer, binding, name)
+        return (
+            layers._lambda(layer, binding, gelu, name) if name == "gelu" else original(layer, binding, name)
+        )
 
     patch.around(layers, "_named", named)
 

@@ -204,12 +204,14 @@ def same_pads_at_the_start(patch: Patch) -> None:
 
 @mutant(kills="layers.conv2d.same-stride.values")
 def same_pads_as_without_stride(patch: Patch) -> None:
-    """"same" pads half a window on both sides, whatever the stride."""
+    """ "same" pads half a window on both sides, whatever the stride."""
 
     def same(original: Any, size: int, kernel: int, stride: int, dilation: int) -> Any:
         before, after = original(size, kernel, 1, dilation)
         # As many positions as there must be.
-        return before, max(after, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size - before)
+        return before, max(
+            after, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size - before
+        )
 
     patch.around(layers, "same_padding", same)
 
@@ -231,8 +233,10 @@ def strides_follow_the_first_axis(patch: Patch) -> None:
     """Strides of a pair are taken in reverse where the size of the output allows it."""
 
     def shifted(original: Any, x: Any, element: Any, sizes: Any, stride: Any, dilation: Any) -> Any:
-        steps = [min(s, (n - d * e - 1) // max(p - 1, 1)) for s, n, e, p, d in
-                 zip(stride[::-1], x.shape[-len(sizes):], element, sizes, dilation)]
+        steps = [
+            min(s, (n - d * e - 1) // max(p - 1, 1))
+            for s, n, e, p, d in zip(stride[::-1], x.shape[-len(sizes) :], element, sizes, dilation)
+        ]
         return original(x, element, sizes, tuple(max(step, 1) for step in steps), dilation)
 
     patch.around(layers, "_shifted", shifted)
@@ -443,8 +447,11 @@ def leaky_slope_is_another(patch: Patch) -> None:
 @mutant(kills="layers.softmax.axis.values")
 def softmax_takes_the_last_axis(patch: Patch) -> None:
     """Softmax works on the last axis whatever its axis."""
-    lower = (lambda layer, binding: layers.Activation(binding.adapter.ops.softmax), {})
-    patch.item(NumpyAdapter.table, nn.Softmax, lower)
+
+    def lower(layer: Any, binding: Any) -> Any:
+        return layers.Activation(binding.adapter.ops.softmax)
+
+    patch.item(NumpyAdapter.table, nn.Softmax, (lower, {}))
 
 
 @mutant(kills="train.dropout.evaluation")

@@ -56,7 +56,9 @@ def kernel_is_transposed(patch: Patch) -> None:
 def groups_are_reversed(patch: Patch) -> None:
     """Grouped convolutions give the first filters the last channels."""
 
-    def convolve(original: Any, x: Any, kernel: Any, strides: Any, dilation: Any, pads: Any, groups: int) -> Any:
+    def convolve(
+        original: Any, x: Any, kernel: Any, strides: Any, dilation: Any, pads: Any, groups: int
+    ) -> Any:
         x = tf.concat(tf.split(x, groups, -1)[::-1], -1) if groups > 1 else x
         return original(x, kernel, strides, dilation, pads, groups)
 
@@ -95,12 +97,12 @@ def gradients_are_not_transposed(patch: Patch) -> None:
 
     def gradients(original: Any, self: Any, binding: Any, *rest: Any) -> Any:
         found = original(self, binding, *rest)
-        axes = {key: slots[0].axes for key, slots in binding.slots.items()}
-        return {
-            key: each if axes[key] is None else np.reshape(each, [each.shape[axis] for axis in np.argsort(axes[key])])
-            .transpose(axes[key])
-            for key, each in found.items()
-        }
+        for key, each in found.items():
+            axes = binding.slots[key][0].axes
+            if axes is not None:
+                sizes = [each.shape[axis] for axis in np.argsort(axes)]
+                found[key] = np.reshape(each, sizes).transpose(axes)
+        return found
 
     patch.around(TensorFlowAdapter, "gradients", gradients)
 

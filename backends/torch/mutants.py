@@ -33,7 +33,9 @@ def _after_lowering(patch: Patch, kind: type, change: Any) -> None:
 @mutant(kills="extras.native.dense.deferred")
 def allocates_at_construct(patch: Patch) -> None:
     """A lazy Linear holds a buffer before it met data."""
-    _after_lowering(patch, nn.Dense, lambda native, layer: native.register_buffer("cache", torch.zeros(layer.units)))
+    _after_lowering(
+        patch, nn.Dense, lambda native, layer: native.register_buffer("cache", torch.zeros(layer.units))
+    )
 
 
 @mutant(kills="extras.native.dense.class")
@@ -48,15 +50,14 @@ def native_is_a_stand_in(patch: Patch) -> None:
             self.bias = getattr(self, "bias", None)
             self.activation = layers._activation(layer.activation, binding)
 
-        def initialize_parameters(self, x: Any) -> None:  # type: ignore[override]
+        def initialize_parameters(self: Any, x: Any) -> None:
             if self.has_uninitialized_params():
-                units = self.units
-                self.weight.materialize((units, x.shape[-1]))
+                self.weight.materialize((self.units, x.shape[-1]))
                 if self.bias is not None:
-                    self.bias.materialize((units,))
+                    self.bias.materialize((self.units,))
                 self.reset_parameters()
 
-        def forward(self, x: Any) -> Any:
+        def forward(self: Any, x: Any) -> Any:
             y = F.linear(x, self.weight, self.bias)
             return y if self.activation is None else self.activation(y)
 
@@ -113,7 +114,11 @@ def tied_parameters_are_copies(patch: Patch) -> None:
 @mutant(kills="train.mode.part-of-a-net")
 def modes_are_the_nets(patch: Patch) -> None:
     """Every part is in the mode of the whole net."""
-    patch(TorchAdapter, "set_mode", lambda self, binding: binding.native(binding.root).train(binding.root.training))
+    patch(
+        TorchAdapter,
+        "set_mode",
+        lambda self, binding: binding.native(binding.root).train(binding.root.training),
+    )
 
 
 @mutant(kills="train.batchnorm.running.one-step")
@@ -159,7 +164,8 @@ def same_counts_its_padding(patch: Patch) -> None:
     def same(original: Any, native: Any, x: Any) -> Any:
         if not native.mean:
             return original(native, x)
-        pads = [layers.same_padding(*each, 1) for each in zip(x.shape[2:], *native.window)]
+        sizes: Any = zip(x.shape[2:], *native.window)
+        pads = [layers.same_padding(*each, 1) for each in sizes]
         return native.pool(F.pad(x, [width for pair in reversed(pads) for width in pair]))
 
     patch.around(layers.Pool2d, "_same", same)
@@ -205,7 +211,9 @@ def gradients_add_up(patch: Patch) -> None:
 def statistics_are_constants(patch: Patch) -> None:
     """In training, no gradient passes through the batch's statistics."""
 
-    def batch_norm(original: Any, x: Any, mean: Any, var: Any, weight: Any, bias: Any, training: Any, *rest: Any) -> Any:
+    def batch_norm(
+        original: Any, x: Any, mean: Any, var: Any, weight: Any, bias: Any, training: Any, *rest: Any
+    ) -> Any:
         if not training:
             return original(x, mean, var, weight, bias, training, *rest)
         axes = [axis for axis in range(x.dim()) if axis != 1]

@@ -35,10 +35,11 @@ def founded(cases: list[Case]) -> list[Case]:
 
 def _needs(case: Case) -> list[str]:
     verbs = [verb for verb, _ in case["steps"]]
-    steps = dict((verb, arguments) for verb, arguments in case["steps"])
+    construct, *_ = [arguments for verb, arguments in case["steps"] if verb == "construct"] or [None]
+    has_law = any(verb == "initialize" and "law" in arguments for verb, arguments in case["steps"])
     asked = {observable for _, observable, *_ in case["ask"]}
     found: list[str] = []
-    if verbs[0] == "op":
+    if construct is None:
         return list(case["needs"])
     if {"call", "call_in_threads", "apply_init", "gradients"} & set(verbs):
         found.append("core.defer.first-call")
@@ -46,16 +47,19 @@ def _needs(case: Case) -> list[str]:
         found.append("core.defer.shapes-before-data")
     if "infer" in verbs:
         found.append("core.defer.infer-gives-shapes")
-    if _has_known_size(steps["construct"]["spec"]):
+    if _has_known_size(construct["spec"]):
         found.append("core.defer.constructor-size")
     if "apply_init" in verbs and asked & _VALUES:
         found.append("core.defer.apply-init")
-    if any(verb == "initialize" and "law" in arguments for verb, arguments in case["steps"]) and asked & _VALUES:
+    if (
+        any(verb == "initialize" and "law" in arguments for verb, arguments in case["steps"])
+        and asked & _VALUES
+    ):
         found.append("core.init.weights-only")
     if "error" in asked and asked & {"shapes", "states"} and "call" in verbs:
         found.append("core.defer.failed-call-leaves-no-trace")
     if asked & _VALUES and {"initialize", "apply_init"} & set(verbs):
-        computes = asked & _COMPUTED and "Dense" in kinds(steps["construct"])
+        computes = asked & _COMPUTED and "Dense" in kinds(construct)
         found.append("core.infer.chain-values" if computes else "core.init.two-layers-differ")
     return list(dict.fromkeys([*found, *case["needs"]]))
 

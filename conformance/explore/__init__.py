@@ -7,20 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isomorph.errors import IsomorphError
-
-
-class PackageNotInstalledError(IsomorphError, ImportError):
-    """A tool needs a package that is not installed."""
-
-    @classmethod
-    def of(cls, tool: str, package: str, extra: str) -> PackageNotInstalledError:
-        """Name the tool, the package and how it is installed."""
-        return cls(
-            f'{tool} needs {package!r}, not installed here.\n  Install it with: pip install "isomorph[{extra}]".',
-            expected=package,
-            received=None,
-        )
+from isomorph.errors import PackageNotInstalledError
 
 
 def search(names: list[str], examples: int, seed: int, say: Callable[[str], None]) -> int:

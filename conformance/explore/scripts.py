@@ -21,7 +21,7 @@ from .oracle import Oracle
 # Gradients come from central differences, element by element.
 LEARNED = 60
 VERBS = ("call", "initialize", "infer", "set", "mode", "copy", "to", "edit", "read", "apply_init", "structure",
-         "pickle", "select", "count", "gradients", "call_in_threads", "tie", "variables", "native", "text")  # fmt: skip
+         "pickle", "part", "select", "count", "gradients", "call_in_threads", "tie", "variables", "native", "text")  # fmt: skip
 INPUTS = ("plain", "batch", "salt", "batch", "size", "rank", "type", "zero")
 BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select")
 OFTEN = ("call", "initialize", "set", "mode", "gradients")
@@ -176,6 +176,17 @@ class _Writer:
             self._try("call", **arguments) if len(self.written.steps) > 2 else self._step("call", **arguments)
         else:
             self._try("call", **arguments)
+
+    def _part(self) -> None:
+        """Call a module of a chain alone: the first one, or the last on what the net gives."""
+        where = self._net
+        root = self._subject(where).root
+        if root.kind != "Sequential" or not root.children:
+            return
+        at_end = self.draws.rarely(2)
+        here = self.drawn.output if at_end else self.drawn.inputs[0]
+        path = str(len(root.children) - 1 if at_end else 0)
+        self._try("call", inputs=[self._input(here, 0, True)], path=path, **where)
 
     def _call_in_threads(self) -> None:
         where = self._net

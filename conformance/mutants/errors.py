@@ -68,7 +68,11 @@ def later_calls_are_not_checked(patch: Patch) -> None:
     def call(original: Any, module: Any, inputs: Any, named: Any) -> Any:
         run = module._isomorph.run
         ready = run is not None and len(inputs) == 1 and not named
-        return run(inputs[0]) if ready and not module._isomorph.binding.stale else original(module, inputs, named)
+        return (
+            run(inputs[0])
+            if ready and not module._isomorph.binding.stale
+            else original(module, inputs, named)
+        )
 
     patch.around(calls, "call", call)
 

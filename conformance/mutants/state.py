@@ -31,7 +31,9 @@ def paths_are_shortened(patch: Patch) -> None:
     """The name of a list is left out of the paths of what is in it."""
 
     def state(original: Any, module: Any) -> Any:
-        return parameter.ParameterMapping({path.replace("blocks.", ""): each for path, each in original(module).items()})
+        return parameter.ParameterMapping(
+            {path.replace("blocks.", ""): each for path, each in original(module).items()}
+        )
 
     patch.around(tree.Tree, "state", state)
 
@@ -120,7 +122,7 @@ def copies_part_what_is_tied(patch: Patch) -> None:
     """In a copy, a parameter that two layers held is two."""
 
     def deepcopy(each: Any, memo: Any) -> Any:
-        twin = type(each).__new__(type(each))
+        twin: Any = Parameter.__new__(type(each))
         vars(twin).update(copy.deepcopy(each.__getstate__(), memo))
         return twin
 
@@ -201,7 +203,12 @@ def shared_parameters_are_drawn_twice(patch: Patch) -> None:
 
     def draw_all(original: Any, chosen: Any) -> Any:
         for each in chosen:
-            holders = [m for _, m in each.owner.root.named_modules() for c in m.children().values() if c is each.owner]
+            holders = [
+                m
+                for _, m in each.owner.root.named_modules()
+                for c in m.children().values()
+                if c is each.owner
+            ]
             if len(holders) > 1:
                 each.draw()
         return original(chosen)

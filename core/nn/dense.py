@@ -8,7 +8,7 @@ from ..tensor import TensorSpec
 from . import arguments
 from .arguments import Activation, known_size, positive, weight_and_bias
 from .module import Layer
-from .rules import activated, fit, require_floating, require_rank
+from .rules import activated, fit, require_features, require_floating, require_rank
 
 
 class Dense(Layer):
@@ -54,5 +54,6 @@ class Dense(Layer):
         """Return the spec of the output; the weight takes its second dimension from the input."""
         require_rank(self, x, at_least=1)
         require_floating(self, x)
+        require_features(self, x)
         fit(self, self.weight, 1, x.shape[-1], "input features")
         return activated(self.activation, TensorSpec((*x.shape[:-1], self.units), x.dtype))

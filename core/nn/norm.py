@@ -11,7 +11,7 @@ from ..init.laws import Ones, Zeros
 from ..parameter import Buffer, Parameter
 from .arguments import known_size
 from .module import Layer
-from .rules import channel_axis, fit, require_floating, require_rank
+from .rules import channel_axis, fit, require_features, require_floating, require_rank
 
 
 class BatchNorm(Layer):
@@ -116,6 +116,7 @@ class LayerNorm(Layer):
         """Return the spec of the output; all parameters take the last axis's size."""
         require_rank(self, x, at_least=1)
         require_floating(self, x)
+        require_features(self, x)
         for parameter in self.own_parameters().values():
             fit(self, parameter, 0, x.shape[-1], "features:")
         return x
