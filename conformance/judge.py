@@ -86,9 +86,16 @@ class Judge:
             cause = str(fault) if isinstance(fault, WorkerGone) else f"the harness was answered by {fault}"
             return {**head, "status": status, "ms": 0.0, "log": [],
                     "received": cause, "observable": "worker", "stderr": tail}  # fmt: skip
+        try:
+            status, mismatch = self._judged(case, answer)
+            lines = log(case["steps"], answer.seen)
+        except Exception as fault:  # a worker may answer anything
+            self._restart()
+            text = f"an answer that can't be read: {type(fault).__name__}: {fault}"
+            mismatch = Mismatch(0, "harness", "an answer", text)
+            return {**head, "status": "error", "ms": 0.0, "log": [], **_where(case, mismatch, Answer())}
         self.answers[case["id"]] = answer.seen
-        status, mismatch = self._judged(case, answer)
-        result = {**head, "status": status, "ms": round(answer.ms, 2), "log": log(case["steps"], answer.seen)}
+        result = {**head, "status": status, "ms": round(answer.ms, 2), "log": lines}
         if status == "unsupported":
             result["reason"] = "the profile says no, and the probe was refused as it must be"
         return result if mismatch is None else {**result, **_where(case, mismatch, answer)}

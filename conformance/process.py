@@ -21,7 +21,11 @@ PROTOCOL = 1
 # Importing a framework on a busy machine takes its time.
 START_S = 300.0
 MEGABYTE = 1 << 20
+# A longer line is no answer.
+_LONGEST = 16 * MEGABYTE
 _TAIL = 4000
+_TOLD = {"adapter", "versions", "profile", "profile_path"}
+_SEEN = {"result", "error", "law_calls", "warnings", "state", "aliases"}
 
 
 class WorkerGone(Exception):  # noqa: N818 - becomes a case's result, never a user's error
@@ -86,25 +90,35 @@ class Worker:
                 stderr=err,
                 pass_fds=(down_read, up_write),
                 env=_environment(folder),
+                cwd=folder,
                 start_new_session=True,
             )
         os.close(down_read)
         os.close(up_write)
         self._write, self._read = down_write, up_read
+        os.set_blocking(down_write, False)
         self._watched = psutil.Process(self.process.pid)
-        self._send(seq=0, profile=None if profile is None else str(profile))
+        self.about = self._introduced(None if profile is None else str(profile.resolve()))
+
+    def _introduced(self, profile: str | None) -> dict[str, Any]:
+        deadline = time.monotonic() + START_S
         try:
-            self.about: dict[str, Any] = self._receive(time.monotonic() + START_S)
+            self._send(deadline, seq=0, profile=profile)
+            about = self._receive(deadline)
         except (WorkerGone, ProtocolFault) as fault:
-            self.about = {"broken": str(fault)}
-        if self.about.get("protocol", PROTOCOL) != PROTOCOL:
-            self.about = {"broken": f"it speaks protocol {self.about['protocol']}, not {PROTOCOL}"}
+            return {"broken": str(fault)}
+        told = about.get("about")
+        if about.get("protocol") != PROTOCOL:
+            return {"broken": f"it speaks protocol {about.get('protocol')}, not {PROTOCOL}"}
+        if "broken" not in about and not (isinstance(told, dict) and told.keys() >= _TOLD):
+            return {"broken": f"it does not say who it is: {str(about)[:80]}"}
+        return about
 
     def run(self, steps: list[Any], timeout: float) -> Answer:
         """Return what the worker saw; raises `WorkerGone` or `ProtocolFault`."""
         self._seq += 1
-        self._send(seq=self._seq, steps=steps)
         answer, deadline = Answer(), time.monotonic() + timeout
+        self._send(deadline, seq=self._seq, steps=steps)
         while True:
             line = self._receive(deadline)
             if line.get("seq") != self._seq:
@@ -112,14 +126,20 @@ class Worker:
             if "harness" in line:
                 answer.harness = str(line["harness"])
                 return answer
-            if line.get("done"):
-                answer.leaks = line["leaks"]
-                answer.printed = self._new_output(line["printed"])
-                return answer
-            if line.get("step") != len(answer.seen) or "seen" not in line:
-                raise ProtocolFault(f"step {line.get('step')!r}, where {len(answer.seen)} was next")
-            answer.seen.append(line["seen"])
-            answer.ms += float(line["ms"])
+            try:
+                if line.get("done"):
+                    answer.leaks = [str(each) for each in line["leaks"]]
+                    answer.printed = self._new_output(int(line["printed"]))
+                    return answer
+                position, seen, ms = line["step"], line["seen"], float(line["ms"])
+            except (KeyError, TypeError, ValueError):
+                raise ProtocolFault(f"an answer that lacks something: {str(line)[:80]}") from None
+            if position != len(answer.seen) or position >= len(steps):
+                raise ProtocolFault(f"step {position!r}, where {len(answer.seen)} of {len(steps)} are done")
+            if not isinstance(seen, dict) or not seen.keys() >= _SEEN:
+                raise ProtocolFault(f"a step that shows {str(seen)[:80]}")
+            answer.seen.append(seen)
+            answer.ms += ms
 
     def tail(self) -> str:
         """Return the end of what was written to standard error."""
@@ -131,10 +151,9 @@ class Worker:
         """End the process, whatever state it is in."""
         with contextlib.suppress(OSError):
             os.close(self._write)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._kill()
+        self._kill()
         with contextlib.suppress(OSError):
             os.close(self._read)
         self.home.cleanup()
@@ -145,22 +164,28 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _send(self, **request: Any) -> None:
+    def _send(self, deadline: float, **request: Any) -> None:
+        data = json.dumps(request).encode() + b"\n"
+        # A process that has ended does not read either; what it answers says so.
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._write, json.dumps(request).encode() + b"\n")
+            while data:
+                _, ready, _ = select.select([], [self._write], [], 0.1)
+                self._watch(deadline)
+                if ready:
+                    data = data[os.write(self._write, data) :]
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([self._read], [], [], 0.1)
-            self._watch_memory()
+            self._watch(deadline)
             if ready:
                 data = os.read(self._read, 1 << 20)
-                if not data:
-                    raise WorkerGone("crash", self._how_it_ended())
                 self._buffer += data
-            elif time.monotonic() > deadline:
-                self._kill()
-                raise WorkerGone("timeout", "no answer in time")
+            # A child of it may hold the pipe open.
+            if not data if ready else self.process.poll() is not None:
+                raise WorkerGone("crash", self._how_it_ended())
+            if len(self._buffer) > _LONGEST:
+                raise ProtocolFault(f"a line that does not end: {self._buffer[:80]!r}")
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             answer = json.loads(line)
@@ -170,7 +195,10 @@ class Worker:
             raise ProtocolFault(f"an answer that is no object: {line[:80]!r}")
         return answer
 
-    def _watch_memory(self) -> None:
+    def _watch(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            self._kill()
+            raise WorkerGone("timeout", "no answer in time")
         with contextlib.suppress(psutil.Error):
             used = self._watched.memory_info().rss / MEGABYTE
             self.peak_mb = max(self.peak_mb, used)
@@ -194,12 +222,16 @@ class Worker:
         before, self._printed = self._printed, size
         if size <= before:
             return ""
-        with self.out.open("rb") as file:
+        with contextlib.suppress(OSError), self.out.open("rb") as file:
             file.seek(before)
             return file.read(min(size - before, 500)).decode(errors="replace")
+        return f"{size - before} bytes"
 
 
 def _environment(home: Path) -> dict[str, str]:
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOMORPH_")}
+    if kept.get("PYTHONPATH"):
+        paths = kept["PYTHONPATH"].split(os.pathsep)
+        kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths if path)
     return {**kept, **dict.fromkeys(threads, "1"), "HOME": str(home), "PYTHONHASHSEED": "0"}

@@ -17,6 +17,13 @@ from .worker.sites import CORE_LAYERS, read_toml
 
 
 KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
+_WORDS = {"review": "date", "bound": "number", "versions": "table"}
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "kind", "observable", "reason", "received", "url"), str),
+    "review": datetime.date,
+    "bound": (int, float),
+    "versions": dict,
+}
 QUESTIONS = {
     "gradients": "Does net.gradients give derivatives?",
     "compile": "Does to(compile=True) compile calls?",
@@ -87,18 +94,27 @@ def read(
         profile.problems.append(f"{path}: {error}")
         return profile
     _read_capabilities(profile)
-    for row in profile.data.get("expect", []):
+    rows = profile.data.get("expect", [])
+    for row in rows if isinstance(rows, list) else [rows]:
         _read_expectation(profile, row, ids, versions, today)
     return profile
 
 
+def _table(profile: Profile, holder: dict[str, Any], name: str) -> dict[str, Any]:
+    found = holder.get(name, {})
+    if isinstance(found, dict):
+        return found
+    profile.problems.append(f"{name} is no table: {found!r}")
+    return {}
+
+
 def _read_capabilities(profile: Profile) -> None:
-    section = profile.data.get("profile", {})
+    section = _table(profile, profile.data, "profile")
     suite = section.get("suite")
     # One for an earlier suite stays good as long as nothing new is asked: new cases are provisional.
     if not isinstance(suite, str) or suite > SUITE:
         profile.problems.append(f"the profile answers suite {suite!r}; this is {SUITE!r}")
-    given = section.get("capabilities", {})
+    given = _table(profile, section, "capabilities")
     for name, question in questions().items():
         answer = given.get(name)
         if not isinstance(answer, bool):
@@ -117,11 +133,17 @@ def _read_expectation(
     versions: dict[str, str | None],
     today: datetime.date,
 ) -> None:
-    where = f"expectation {row.get('id', '?')}"
+    where = f"expectation {row.get('id', '?') if isinstance(row, dict) else repr(row)}"
     try:
         expectation = Expectation(**row)
     except TypeError as error:
-        profile.problems.append(f"{where}: {str(error).partition('()')[2].strip()}")
+        profile.problems.append(f"{where}: {str(error).partition('()')[2].strip() or 'it is no table'}")
+        return
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(expectation, name), kind)]
+    # A time of day can't be held against a day.
+    wrong += ["review"] if isinstance(expectation.review, datetime.datetime) else []
+    if wrong:
+        profile.problems += [f"{where}: {name} is no {_WORDS.get(name, 'text')}" for name in wrong]
         return
     faults = []
     if expectation.id not in ids:
@@ -130,9 +152,7 @@ def _read_expectation(
         faults.append(f"kind {expectation.kind!r} is none of {', '.join(KINDS)}")
     if not expectation.reason.strip():
         faults.append("it gives no reason")
-    if not isinstance(expectation.review, datetime.date):
-        faults.append("review is not a date")
-    elif expectation.review < today:
+    if expectation.review < today:
         faults.append(f"its review was due on {expectation.review}")
     if not expectation.received and not expectation.bound:
         faults.append("it states neither what is received nor a bound")
@@ -152,6 +172,8 @@ def _outside(wanted: dict[str, str], installed: dict[str, str | None]) -> list[s
     for package, text in wanted.items():
         version = installed.get(package)
         try:
+            if not isinstance(text, str):
+                raise InvalidSpecifier
             if version is None:
                 faults.append(f"{package} is no package of this backend")
             elif not SpecifierSet(text, prereleases=True).contains(version):

@@ -73,7 +73,7 @@ def run(settings: Settings, progress: Progress | None = None, manifest: Manifest
     show = progress or (lambda *_: None)
 
     def lane(name: str) -> Lane:
-        lane = Lane(name, settings, lambda name: show(name, 0, len(cases), "starting"))
+        lane = Lane(name, settings, lambda name: show(name, 0, len(cases), "starting"), manifest)
         try:
             for position, case in enumerate(cases if lane.judge else ()):
                 show(lane.name, position + 1, len(cases), lane.run(case)["status"])
@@ -161,12 +161,17 @@ class Lane:
         name: The backend's name or alias.
         settings: How the run is made.
         starting: Called with the backend's name before its worker is started.
+        manifest: The suite; by default the one that this release ships.
 
     `judge` is None where there is nothing to run on; the entry then says why.
     """
 
     def __init__(
-        self, name: str, settings: Settings, starting: Callable[[str], None] = lambda name: None
+        self,
+        name: str,
+        settings: Settings,
+        starting: Callable[[str], None] = lambda name: None,
+        manifest: Manifest | None = None,
     ) -> None:
         self.name, self._clock = name, time.perf_counter()
         self.judge: Judge | None = None
@@ -183,9 +188,9 @@ class Lane:
             self.entry["message"] = error_text.splitlines()[0]
             return
         starting(info.name)
-        self._start(settings)
+        self._start(settings, manifest or load())
 
-    def _start(self, settings: Settings) -> None:
+    def _start(self, settings: Settings, manifest: Manifest) -> None:
         worker = Worker(self.name, settings.profile, settings.memory_mb)
         if "about" not in worker.about:
             tail = worker.tail().strip().splitlines()
@@ -194,7 +199,7 @@ class Lane:
             self.entry |= {"state": "broken", "message": message}
             return
         told = worker.about["about"]
-        ids = {case["id"] for case in load()["cases"]}
+        ids = {case["id"] for case in manifest["cases"]}
         read = profile.read(told["profile"], told["profile_path"], ids, told["versions"], settings.today)
         self.entry |= {"state": "ran", "adapter": told["adapter"], "versions": told["versions"]}
         self.entry |= {"capabilities": read.capabilities, "problems": read.problems}

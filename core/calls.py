@@ -179,6 +179,17 @@ def make_ready(module: Module, binding: Binding, values: list[Any], keywords: di
     remember_inputs(trace)
 
 
+def check_shapes(module: Module, inputs: tuple[Any, ...]) -> None:
+    """Raise what explains a failed native call, if its shapes do; nothing changes.
+
+    Most calls skip this: a batch of another size fits, unless a `forward` made features of it.
+    """
+    binding = bound(module)
+    specs = tuple(_spec(module, binding, prepare(module, binding, value)) for value in inputs)
+    with shapes_kept(module, always=True), tracing_shapes(module):
+        run_trace(module, specs, {})
+
+
 def _with_siblings(parameters: list[Parameter]) -> list[Parameter]:
     """Return parameters with those of the layers that own them: a shared one's owner may be elsewhere."""
     found = {id(p): p for parameter in parameters for p in (parameter, *parameter._siblings())}

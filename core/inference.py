@@ -37,11 +37,11 @@ def one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def run_trace(module: Module, specs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Send specs through a net while tracing; an input without elements raises at once."""
-    for position, spec in enumerate(specs):
+    for name, spec in (*enumerate(specs), *named.items()):
         if isinstance(spec, TensorSpec) and 0 in spec.shape[1:]:
             raise ShapeMismatchError.at(
                 module.label,
-                f"input {position} to have no dimension of size",
+                f"input {name} to have no dimension of size",
                 "zero",
                 spec,
                 "Only the batch, the first axis, may be empty.",

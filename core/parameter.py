@@ -172,6 +172,8 @@ class Parameter(Operators):
         if not fits:
             hint = "Values are given in the canonical layout, that of shape."
             raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape), hint)
+        if self.owner is not None:
+            self.owner.check_values(self, shape)
         values = np.array(values, dtype=numpy_dtype(self.dtype), order="C")
         if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
             self._slot.write(values)

@@ -51,12 +51,12 @@ class Trace:
             raise ForwardError(
                 f"{module.label}: a function in forward can't take a shape-only tensor: {cause}.\n"
                 "  Write it with operators and isomorph.ops, which work on every framework's tensors.",
-                path=module.path,
+                path=module.label,
             ) from cause
         if output is None:
             raise ForwardError(
                 f"{module.label}: forward returned nothing.\n  End it with a return statement.",
-                path=module.path,
+                path=module.label,
             )
         call.output = call.output if call.output is not None else output
         return output
@@ -110,8 +110,8 @@ def tracing_shapes(root: Module) -> Iterator[Trace]:
 def _locate(error: IsomorphError, module: Module) -> None:
     """Write the innermost module's path in front of a message that names none, a next step behind."""
     if not hasattr(error, "path"):
-        error.path = module.path  # type: ignore[attr-defined]
-        error.facts["path"] = module.path
+        error.path = module.label  # type: ignore[attr-defined]
+        error.facts["path"] = module.label
         text = f"{module.label}: {error}"
         hint = "" if "\n" in text else "\n  Look at the shapes that reach it: in forward, print(x.shape) shows them."
         error.args = (text + hint, *error.args[1:])

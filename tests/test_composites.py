@@ -157,6 +157,29 @@ def test_initial_values_are_bit_identical(framework: Adapter, lazy: bool) -> Non
         np.testing.assert_array_equal(net.parameters()[path].numpy(), parameter.numpy())
 
 
+def test_gradients_of_what_no_parameter_reaches_are_zero(framework: Adapter) -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Dense(3)
+
+        def forward(self, x):
+            self.unused(x)
+            return ops.relu(x)
+
+    net = Idle().to(framework.name)
+    if framework.name == "numpy":
+        with pytest.raises(NotImplementedError, match="forward only"):
+            net.gradients(ops.sum, X)
+        return
+    found = net.gradients(ops.sum, X)
+    assert {path: value.shape for path, value in found.items()} == {
+        "unused.weight": (3, X.shape[-1]),
+        "unused.bias": (3,),
+    }
+    assert not any(value.any() for value in found.values())
+
+
 def test_gradients_agree_with_finite_differences(framework: Adapter) -> None:
     if framework.name == "numpy":
         with pytest.raises(NotImplementedError, match="forward only"):

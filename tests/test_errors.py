@@ -116,6 +116,23 @@ def test_wrong_shapes(backend, make, x, match):
     fails(lambda: make().to(backend)(x), errors.ShapeMismatchError, match)
 
 
+def test_a_batch_that_becomes_features_must_fit(framework):
+    net = nn.Sequential(nn.Flatten(0), nn.Dense(3)).to(framework.name).initialize(seed=0)
+    before = framework.to_numpy(net(X[:1]))
+    error = fails(lambda: net(X), errors.ShapeMismatchError, "1 expects input features: 3, received 6")
+    assert (error.path, error.expected, error.received) == ("1", 3, 6)
+    np.testing.assert_array_equal(framework.to_numpy(net(X[:1])), before)
+
+
+def test_an_empty_input_given_by_keyword(backend):
+    class Two(nn.Module):
+        def forward(self, x, y):
+            return ops.relu(y) + ops.sum(x)
+
+    net = Two().to(backend)
+    fails(lambda: net(X, y=np.ones((2, 0), "float32")), errors.ShapeMismatchError, "input y to have no dim")
+
+
 @pytest.mark.parametrize(
     ("make", "x", "match"),
     [

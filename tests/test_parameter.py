@@ -40,6 +40,17 @@ def test_values_set_early_are_in_the_native_module_at_once(framework: Adapter) -
     np.testing.assert_array_equal(net[0].bias.numpy(), np.arange(5.0))
 
 
+def test_values_of_a_norm_that_contradict_each_other_are_refused(backend: str) -> None:
+    for make in (nn.LayerNorm, nn.BatchNorm):
+        net = nn.Sequential(make()).to(backend)
+        net[0].bias.set(np.ones(8))
+        with pytest.raises(ShapeMismatchError, match=r"0\.weight expects values of shape \(8,\), received \(7,\)"):
+            net[0].weight.set(np.ones(7))
+        assert (net[0].weight.shape, net[0].weight.is_ready) == ((None,), False)
+        net[0].weight.set(np.ones(8))
+        assert net(np.ones((2, 8), "float32")).shape == (2, 8)
+
+
 def test_a_bias_set_before_its_weight_is_known(framework: Adapter) -> None:
     net = nn.Dense(5).to(framework.name).initialize(init.Constant(0))
     net.bias.set(np.arange(5.0))

@@ -95,7 +95,9 @@ class JaxAdapter(Adapter):
         if not isinstance(variables, Mapping):
             raise InvalidArgumentError.of("variables", "it", "a mapping from collections to trees", variables)
         tree = {**state.variables, **flax.core.unfreeze(variables)}  # type: ignore[arg-type]
+        # What waits for its sizes may be absent.
         slots = [slots[0] for slots in binding.slots.values()]
+        slots = [slot for slot in slots if self.is_ready(slot) or find(tree, state.path(slot)) is not None]
         shapes = [checked_shape(state, slot, tree) for slot in slots]
         for slot, shape in zip(slots, shapes):
             slot.parameter.shape, slot.parameter._value = shape, None

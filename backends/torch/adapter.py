@@ -143,7 +143,9 @@ class TorchAdapter(Adapter):
         slots = [p._slot for p in module.parameters().values() if p._slot is not None]
         tensors = [self.parameter(slot) for slot in slots]
         value = loss(binding.native(module)(*inputs))
-        found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
+        found: Any = map(torch.zeros_like, tensors)
+        if value.requires_grad:
+            found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
         return {id(slot.parameter): self.to_numpy(g) for slot, g in zip(slots, found)}
 
 

@@ -296,24 +296,22 @@ def embedding(layer: nn.Embedding, binding: Binding) -> Any:
     return fill_later(native, layer, binding)
 
 
-class Flatten(torch.nn.Module):
-    """Flatten of channels-last images in the order channels, height, width."""
+class Flatten(torch.nn.Flatten):
+    """PyTorch's, for vectors too, and in the order channels, height, width in both formats."""
 
-    def __init__(self, layer: nn.Flatten) -> None:
-        super().__init__()
-        self.start_axis = layer.start_axis
+    def __init__(self, layer: nn.Flatten, moves: bool) -> None:
+        super().__init__(layer.start_axis)
+        self.moves = moves
 
     def forward(self, x: Any) -> Any:
         """Return the flattened input."""
-        return flatten_from(x.movedim(-1, 1) if x.dim() > 2 else x, self.start_axis)
+        return flatten_from(x.movedim(-1, 1) if self.moves and x.dim() > 2 else x, self.start_dim)
 
 
 @TorchAdapter.lowers(nn.Flatten)
 def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     """Lower Flatten."""
-    if moves_channels(layer, 3, binding.options.data_format):
-        return Flatten(layer)
-    return torch.nn.Flatten(layer.start_axis)
+    return Flatten(layer, moves_channels(layer, 3, binding.options.data_format))
 
 
 @TorchAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)

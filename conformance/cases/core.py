@@ -72,6 +72,9 @@ def _core(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any)
     return case(f"core.{name}", clause, steps, ask, feature=feature, **more)
 
 
+UNREACHED = graph([["y", "used", ["x"]]], "y", children={"used": dense(3), "spare": dense(2)})
+
+
 def defer() -> list[Case]:
     """Return the cases of deferral."""
     shapes = {"0.weight": [7, None], "0.bias": [7], "1.weight": [3, None], "1.bias": [3]}
@@ -311,6 +314,39 @@ def defer() -> list[Case]:
             [[4, "paths"], [5, "values"], [5, "output"]],
             oracle="reference",
             needs=(called,),
+        ),
+        _core(
+            "defer.append-then-failed-call",
+            "D-9",
+            [NET, TO, SEED, ["append", {"spec": dense(2)}],
+             ["call", {"inputs": [numbers([[1, 2]], "int32")], "goes_on": True}], CALL],
+            [[4, "error"], [4, "states"], [5, "values"], [5, "output"]],
+            oracle="reference",
+            needs=("core.defer.append-after-call",),
+        ),
+        _core(
+            "defer.new-part-called-alone",
+            "D-14",
+            [NET, TO, SEED, CALL, ["append", {"spec": dense(2)}], ["call", {"inputs": [spread(2, 3)], "path": "2"}],
+             ["to", {"compile": False}]],
+            [[5, "states"], [5, "output.owned"], [5, "output"], [6, "backend"]],
+            oracle="reference",
+            needs=("core.defer.append-after-call",),
+        ),
+        _core(
+            "defer.apply-init-unreached",
+            "E-8",
+            [["construct", {"spec": UNREACHED}], TO, ["apply_init", {"inputs": [X]}]],
+            [[2, "error"], [2, "states"]],
+            needs=("core.defer.apply-init",),
+        ),
+        _core(
+            "defer.empty-keyword-input",
+            "D-12",
+            [["construct", {"spec": TWO_INPUTS}], TO, SEED,
+             ["call", {"inputs": [X], "named": {"y": numbers([[], []])}}]],
+            [[3, "error"], [3, "states"]],
+            needs=("core.defer.keyword-inputs",),
         ),
         _core(
             "defer.threads-initialize-once",
@@ -600,6 +636,13 @@ def initialize() -> list[Case]:
             "init.another-seed",
             "N-10",
             [NET, TO, SEED, CALL, ["initialize", {"seed": 12, "force": True}]],
+            [[4, "values"]],
+            **needs,
+        ),
+        _core(
+            "init.force-with-law-and-seed",
+            "N-10",
+            [NET, TO, SEED, CALL, ["initialize", {"law": law("Normal", std=0.1), "seed": 5, "force": True}]],
             [[4, "values"]],
             **needs,
         ),

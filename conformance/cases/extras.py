@@ -51,6 +51,9 @@ def native() -> list[Case]:
                 )
     found += [
         _extra("native.chain.deferred", "W-3", [NET, TO, SEED, ["native", {}]], [[3, "native.memory"]]),
+        _extra("native.chain.set-at-once", "W-3",
+               [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], TO,
+                ["set", {"path": "weight", "data": spread(11, 3)}], ["native", {}]], [[3, "native.memory"]]),
         _extra("native.chain.ready", "W-2", [NET, TO, SEED, CALL, ["native", {}]], [[4, "native.memory"]]),
         _extra(
             "native.composite.deferred",
@@ -96,6 +99,14 @@ def native() -> list[Case]:
             [NET, TO, SEED, CALL, ["variables", {}], CALL],
             [[4, "tree"], [5, "values"], [5, "output"]],
             oracle="reference",
+        ),
+        _extra(
+            "native.variables-while-deferred",
+            "W-6",
+            [NET, TO, SEED, ["variables", {}], CALL],
+            [[3, "tree"], [3, "states"], [4, "values"], [4, "output"]],
+            oracle="reference",
+            needs=("extras.native.variables",),
         ),
         _extra(
             "native.variables-of-another-net",

@@ -51,10 +51,7 @@ def _needs(case: Case) -> list[str]:
         found.append("core.defer.constructor-size")
     if "apply_init" in verbs and asked & _VALUES:
         found.append("core.defer.apply-init")
-    if (
-        any(verb == "initialize" and "law" in arguments for verb, arguments in case["steps"])
-        and asked & _VALUES
-    ):
+    if has_law and asked & _VALUES:
         found.append("core.init.weights-only")
     if "error" in asked and asked & {"shapes", "states"} and "call" in verbs:
         found.append("core.defer.failed-call-leaves-no-trace")

@@ -111,6 +111,7 @@ ROWS: tuple[Row, ...] = (
     ("sequence", layer("Flatten"), (2, 3, 7)),
     ("start", layer("Flatten", start_axis=2), (2, 3, 5, 7)),
     ("all", layer("Flatten", start_axis=0), (2, 3, 5)),
+    ("vector", layer("Flatten"), (5,)),
     *(("plain", layer(kind), (2, 3, 7)) for kind in ("ReLU", "GELU", "SiLU", "Tanh", "Sigmoid", "LeakyReLU")),
     ("slope", layer("LeakyReLU", negative_slope=0.2), (2, 3, 7)),
     ("plain", layer("Softmax"), (2, 3, 7)),
@@ -207,7 +208,7 @@ def _rows_needed(spec: Data) -> tuple[str, ...]:
             slugs += [f"{option.removesuffix('_size')}-pair", "pairs"]
         elif value == "same":
             slugs += ["same", "same-even", "same-even-kernel", "same-stride"]
-        elif option != "kernel_size" and value not in (None, 0, 1, "valid") or (option, value) == ("padding", 1):
+        elif option != "kernel_size" and value not in (None, 0, "valid", 1 if option != "padding" else 0):
             slugs.append(option)
     if spec.get("groups", 1) > 1:
         slugs.append("groups")
@@ -608,8 +609,8 @@ def initial() -> list[Case]:
             ]
             stem = f"layers.{feature}.initial"
             name = f"{stem}.{slug}" + (".last" if short == "last" else "")
-            wider = {name, f"{stem}.{slug}", f"{stem}.{slug.removesuffix('-groups')}", f"{stem}.default"} - {name}
-            behind = sorted(wider & {each["id"] for each in found})
+            wider = {f"{stem}.{each}" for each in (slug, slug.removesuffix("-groups"), "default")}
+            behind = sorted((wider - {name}) & {each["id"] for each in found})
             found.append(
                 case(
                     name,
@@ -654,6 +655,9 @@ def refusals() -> list[Case]:
         ("layernorm.integers", "E-3", layer("LayerNorm"), indices(2, 3, below=9, dtype="int32")),
         ("embedding.floats", "E-3", embed, spread(2, 3)),
         ("conv2d.zero-size", "E-1", conv, numbers([[], []])),
+        ("dense.vector-of-nothing", "E-1", dense(3), numbers([])),
+        ("layernorm.vector-of-nothing", "E-1", layer("LayerNorm", affine=False), numbers([])),
+        ("softmax.axis-outside", "E-2", layer("Softmax", axis=2), spread(2, 3)),
     ]
     found: list[Case] = []
     for name, clause, spec, x in rows:

@@ -15,6 +15,7 @@ from .core import (
     TO,
     TOKENS,
     TWO_DENSE,
+    UNREACHED,
     X,
     _core,
 )
@@ -447,11 +448,14 @@ TWO_INPUTS_EQUAL = graph(
 )
 
 
+# All elements in one row, so that the batch's size matters.
+FLAT = [["y", "ops.reshape", ["x"], {"shape": [1, -1]}]]
+
+
 def errors() -> list[Case]:
     """Return the cases of bad input: class, path, expected, received, and nothing changed."""
     after = CALLED
     deep = chain(dense(7), chain(dense(5), dense(2, in_features=11)))
-    unreached = graph([["y", "used", ["x"]]], "y", children={"used": dense(3), "spare": dense(2)})
 
     def bad(name: str, clause: str, steps: list[Any], **more: Any) -> Case:
         last = len(steps) - 1
@@ -462,6 +466,17 @@ def errors() -> list[Case]:
         _core("error.size-deep-in-a-tree", "E-1", in_a_tree, [[3, "error"]]),
         bad("size-known-to-constructor", "E-1", [KNOWN, TO, SEED, ["call", {"inputs": [spread(2, 11)]}]]),
         bad("size-after-data", "E-1", [*READY, ["call", {"inputs": [spread(3, 11)]}]], needs=after),
+        bad(
+            "batch-that-becomes-features",
+            "E-1",
+            [
+                ["construct", {"spec": chain(graph(FLAT, "y"), dense(3))}],
+                TO,
+                SEED,
+                ["call", {"inputs": [spread(1, 5)]}],
+                ["call", {"inputs": [X]}],
+            ],
+        ),
         bad("size-in-infer", "E-1", [KNOWN, TO, ["infer", {"shapes": [[2, 11]]}]]),
         bad("size-zero", "E-1", [NET, TO, ["call", {"inputs": [numbers([[], []])]}]]),
         bad(
@@ -476,7 +491,7 @@ def errors() -> list[Case]:
         bad("read-native", "E-4", [NET, TO, ["read", {"path": "0.weight", "what": "native"}]]),
         bad("read-shaped", "E-4", [KNOWN, TO, ["read", {"path": "0.weight"}]]),
         bad("edit-declared", "E-4", [NET, TO, ["edit", {"path": "0.weight", "value": 1.0}]]),
-        bad("unreached-parameter", "E-8", [["construct", {"spec": unreached}], TO, SEED, CALL]),
+        bad("unreached-parameter", "E-8", [["construct", {"spec": UNREACHED}], TO, SEED, CALL]),
     ]
     texts = [
         _core(

@@ -357,6 +357,7 @@ def gradients() -> list[Case]:
             [TOKENS],
             needs=("train.gradients.embedding",),
         ),
+        row("unused-parameters", "G-1", IDLE, [X], needs=plain),
         row("dropout-evaluation", "G-1", chain(dense(5), layer("Dropout"), dense(2)), [X], needs=plain),
         _train(
             "gradients.make-a-net-ready",
@@ -388,6 +389,19 @@ def gradients() -> list[Case]:
             needs=plain,
         ),
         _train(
+            "gradients.move-statistics-once",
+            "M-3",
+            [
+                ["construct", {"spec": chain(dense(3), NORM)}],
+                TO,
+                SEED,
+                ["gradients", {"inputs": [spread(5, 7)], "loss": "mean-cube"}],
+            ],
+            [[3, "statistics"]],
+            oracle="reference",
+            needs=("train.gradients.of-learned-only",),
+        ),
+        _train(
             "gradients.after-another-loss",
             "G-1",
             [
@@ -405,6 +419,7 @@ def gradients() -> list[Case]:
     return found
 
 
+IDLE = graph([["h", "unused", ["x"]], ["y", "ops.relu", ["x"]]], "y", children={"unused": dense(3)})
 EMBED = layer("Embedding", num_embeddings=7, embedding_dim=3)
 
 

@@ -169,7 +169,8 @@ def takes(kind: str, here: Here) -> bool:
     """Return whether a layer takes inputs of this type and rank."""
     rank = len(here.shape)
     if kind == "Flatten":
-        return rank >= 1
+        # A compiler that knows no ranks can't tell a vector from what has channels last.
+        return rank >= (2 if here.data_format == "channels_last" else 1)
     least, most = rules.RANKS[kind]
     is_index = kind == "Embedding"
     return here.is_floating is not is_index and max(least, 1) <= rank <= (most or rank)

@@ -168,7 +168,9 @@ class _Writer:
         where = {} if plain else self._net
         arguments: Data = {"inputs": self._inputs(plain), **where}
         # The reference's native tensors are NumPy's, which are cast where others must fit.
-        if not plain and self.draws.rarely(6) and self._subject(where).dtype == "float32":
+        subject = self._subject(where)
+        fits = subject.dtype == "float32" and subject.backend in ("self", None)
+        if not plain and fits and self.draws.rarely(6):
             arguments["as_native"] = True
         if len(arguments["inputs"]) == 2 and self.draws.rarely(3):
             arguments["named"] = {"y": arguments["inputs"].pop()}

@@ -28,12 +28,34 @@ def trace(
     net: Net, node: Node, inputs: list[Any], named: dict[str, Any] | None = None
 ) -> tuple[list[Input], Sizes]:
     """Return the outputs' shapes and types, and the sizes that parameters take; nothing changes."""
-    for each in inputs:
+    for each in (*inputs, *(named or {}).values()):
         if isinstance(each, tuple) and 0 in each[0][1:]:
             raise Refused("ShapeMismatchError", path=net.label(node))
     tracer = _Tracer(net)
     outputs = tracer.run(node, inputs, named)
     return outputs, tracer.sizes
+
+
+def double(values: Any) -> Any:
+    """Return floating arrays in double precision."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind in "iub":
+        return values
+    return values.astype("float64")
+
+
+def is_other_float(values: Any, dtype: str) -> bool:
+    """Whether these are floating-point numbers of another type."""
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.name != dtype
+
+
+def spec_of(values: Any, net: Net) -> tuple[tuple[int, ...], str] | Any:
+    """Return an input's shape and type; floating NumPy arrays take the net's type."""
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
+        raise Refused("DTypeMismatchError", path=net.label(net.root))
+    floating = values.dtype.kind == "f" or values.dtype.name == "bfloat16"
+    return values.shape, net.dtype if floating else values.dtype.name
 
 
 class _Program:

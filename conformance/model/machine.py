@@ -18,7 +18,7 @@ import numpy as np
 from isomorph.conformance.data import array
 
 from . import laws
-from .calls import Forward, Refused, Sizes, single_function, trace
+from .calls import Forward, Refused, Sizes, double, is_other_float, single_function, spec_of, trace
 from .tree import UNKNOWN, Net, Node, Parameter, Request, Spec, cast, construct, node_at, tie
 
 
@@ -233,7 +233,7 @@ class Machine:
         """Infer sizes from data, then initialize."""
         subject = self.nets[net]
         arrays = [array(each) for each in inputs]
-        _, sizes = trace(subject, subject.root, [_spec(each, subject) for each in arrays])
+        _, sizes = trace(subject, subject.root, [spec_of(each, subject) for each in arrays])
         subject.backend = subject.backend or "numpy"
         waiting = [each for each in subject.state().values() if each.state != "ready"]
         force = law is not None or (seed is not None and not waiting)
@@ -250,8 +250,15 @@ class Machine:
         if not fits:
             expected, received = list(parameter.shape), list(values.shape)
             raise Refused("ShapeMismatchError", path=name, expected=expected, received=received)
+        self._agree(self.nets[net].owner(parameter), name, values.shape)
         parameter.shape, parameter.is_exact = tuple(values.shape), True
         parameter.value = cast(values, self.nets[net].dtype)
+
+    def _agree(self, node: Node, name: str, shape: tuple[int, ...]) -> None:
+        """A norm's parameters have one size."""
+        for each in node.parameters.values() if node.kind in ("BatchNorm", "LayerNorm") else ():
+            if each.is_known and each.shape != shape:
+                raise Refused("ShapeMismatchError", path=name, expected=list(each.shape), received=list(shape))
 
     def do_set_all(self, values: dict[str, Any], net: str = "net") -> None:
         """Set several parameters' values."""
@@ -301,13 +308,12 @@ class Machine:
         arrays = [array(each) if isinstance(each, dict) else each for each in inputs]
         keywords = {name: array(each) for name, each in (named or {}).items()}
         for each in (*arrays, *keywords.values()):
-            if as_native and _is_other_float(each, subject.dtype):
+            if as_native and is_other_float(each, subject.dtype):
                 raise Refused("DTypeMismatchError", path=subject.label(node))
         outputs_spec = self._make_ready(subject, node, arrays, keywords)
         forward = self.forward(subject)
-        outputs = forward.run(node, [*map(_double, arrays)], {k: _double(v) for k, v in keywords.items()})
-        for parameter, value in forward.updates.items():
-            parameter.value, parameter.is_exact = cast(value, subject.dtype), False
+        outputs = forward.run(node, [*map(double, arrays)], {k: double(v) for k, v in keywords.items()})
+        self._update(subject, forward)
         self.now.terms, self.now.scale = forward.terms, forward.scale
         return {
             "owned": True,
@@ -316,9 +322,13 @@ class Machine:
             "dtypes": [dtype for _, dtype in outputs_spec],
         }
 
+    def _update(self, net: Net, forward: Forward) -> None:
+        for parameter, value in forward.updates.items():
+            parameter.value, parameter.is_exact = cast(value, net.dtype), False
+
     def _make_ready(self, net: Net, node: Node, arrays: list[Any], named: dict[str, Any]) -> Any:
-        specs = [_spec(each, net) for each in arrays]
-        keywords = {name: _spec(each, net) for name, each in named.items()}
+        specs = [spec_of(each, net) for each in arrays]
+        keywords = {name: spec_of(each, net) for name, each in named.items()}
         outputs, sizes = trace(net, node, specs, keywords)
         # A layer's parameters become ready together, also where another layer shares one.
         owners = [net.owner(each) for each in net.state(node).values()]
@@ -353,8 +363,10 @@ class Machine:
         subject.backend = subject.backend or "numpy"
         arrays = [array(each) for each in inputs]
         self._make_ready(subject, subject.root, arrays, {})
-        forward = self.forward(subject)
-        found = forward.gradients([*map(_double, arrays)], loss)
+        forward, doubles = self.forward(subject), [*map(double, arrays)]
+        forward.run(subject.root, doubles)
+        found = forward.gradients(doubles, loss)
+        self._update(subject, forward)
         self.now.terms, self.now.scale = found.terms, forward.scale
         paths = subject.paths()
         return {"gradients": {paths[key]: value for key, value in found.values.items()}}
@@ -388,26 +400,6 @@ class Machine:
         """Select parameters by a pattern."""
         state = self.nets[net].state()
         return {"paths": [path for path, p in state.items() if p.trainable and re.fullmatch(pattern, path)]}
-
-
-def _double(values: Any) -> Any:
-    if not isinstance(values, np.ndarray) or values.dtype.kind in "iub":
-        return values
-    return values.astype("float64")
-
-
-def _is_other_float(values: Any, dtype: str) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.name != dtype
-
-
-def _spec(values: Any, net: Net) -> tuple[tuple[int, ...], str] | Any:
-    """Return an input's shape and type; floating NumPy arrays take the net's type."""
-    if not isinstance(values, np.ndarray):
-        return values
-    if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
-        raise Refused("DTypeMismatchError", path=net.label(net.root))
-    floating = values.dtype.kind == "f" or values.dtype.name == "bfloat16"
-    return values.shape, net.dtype if floating else values.dtype.name
 
 
 __all__ = ["UNKNOWN", "Expected", "Machine"]

@@ -47,8 +47,8 @@ class Pipe:
 
 
 def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
-    """Refuse connections that leave the machine: a case needs no network."""
-    if event == "socket.connect" and isinstance(arguments[1], tuple):
+    """Refuse connections: a case needs no network."""
+    if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
         raise PermissionError(f"a conformance case opened a connection to {arguments[1]}")
 
 
@@ -61,13 +61,36 @@ def surroundings() -> dict[str, Any]:
 
     generator: Any = np.random.get_state(legacy=True)
     _, words, position, *rest = generator
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = ""
     return {
-        "working directory": os.getcwd(),
+        "working directory": folder,
         "numpy's error state": np.geterr(),
         "numpy's global generator": (words.tobytes(), position, rest),
         "warnings filters": list(warnings.filters),
-        "standard output": id(sys.stdout),
+        "standard output": sys.stdout,
     }
+
+
+def restored(before: dict[str, Any], variables: dict[str, str]) -> list[str]:
+    """Put the surroundings back, for the next case; return what this one changed."""
+    import numpy as np
+
+    after = surroundings()
+    leaks = [what for what, value in after.items() if before[what] != value]
+    # Frameworks note settings of their own in new variables, and in private ones that they find.
+    public = {name: value for name, value in variables.items() if not name.startswith("_")}
+    changed = {name: value for name, value in public.items() if os.environ.get(name) != value}
+    os.environ.update(changed)
+    np.seterr(**before["numpy's error state"])
+    warnings.filters[:] = before["warnings filters"]  # type: ignore[index]
+    sys.stdout = before["standard output"]
+    if "working directory" in leaks:
+        os.makedirs(before["working directory"], exist_ok=True)
+        os.chdir(before["working directory"])
+    return leaks + [f"environment variable {name}" for name in changed]
 
 
 def describe(name: str, profile: str | None) -> dict[str, Any]:
@@ -168,20 +191,16 @@ def serve(pipe: Pipe, name: str, preload: str) -> None:
         np.random.seed(7)
         random.seed(7)
         before, variables = surroundings(), dict(os.environ)
+        harness = ""
         try:
             perform(pipe, Session(adapter), request)
         except Exception:
-            pipe.send(seq=request["seq"], harness=traceback.format_exc())
+            harness = traceback.format_exc()
+        leaks = restored(before, variables)
+        if harness:
+            pipe.send(seq=request["seq"], harness=harness)
             continue
         sys.stdout.flush()
-        after = surroundings()
-        leaks = [what for what, value in after.items() if before[what] != value]
-        # Frameworks note settings of their own in new variables.
-        leaks += [
-            f"environment variable {name}"
-            for name, value in variables.items()
-            if os.environ.get(name) != value
-        ]
         pipe.send(seq=request["seq"], done=True, leaks=leaks, printed=os.fstat(1).st_size)
 
 

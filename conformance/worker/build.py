@@ -30,6 +30,18 @@ class Counted(Law):
     def __deepcopy__(self, memo: Any) -> Counted:
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        _COUNTED[id(self)] = self
+        return _counted, (id(self),)
+
+
+# Laws that were pickled: they come back in this process, and note their calls as before.
+_COUNTED: dict[int, Counted] = {}
+
+
+def _counted(key: int) -> Counted:
+    return _COUNTED[key]
+
 
 class Ramp(Law):
     """Distinct values that depend on the shape alone: 1, 2, 3, ... over the number of elements."""

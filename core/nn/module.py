@@ -64,6 +64,9 @@ class Module(Tree):
         if build is not None and any(not p.shape.is_known for p in self.own_parameters().values()):
             build(*(value.shape for value in inputs if isinstance(value, TensorSpec)))
 
+    def check_values(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
+        """Raise where values of this shape contradict what the module knows; here, nowhere."""
+
     # Inference, initialization, lowering: each in its own file.
 
     def infer(self, *inputs: Any, **named: Any) -> Any:
@@ -163,6 +166,9 @@ class Module(Tree):
             except IsomorphError:
                 raise
             except Exception as cause:
+                from ..calls import check_shapes
+
+                check_shapes(self, inputs)
                 raise self._native_failure(inputs, cause) from cause
         return self._call(inputs, named)
 

@@ -9,12 +9,24 @@ from typing import Any
 from ..errors import InvalidArgumentError, ShapeMismatchError
 from ..init.laws import Ones, Zeros
 from ..parameter import Buffer, Parameter
+from ..shape import Shape
 from .arguments import known_size
 from .module import Layer
 from .rules import channel_axis, fit, require_features, require_floating, require_rank
 
 
-class BatchNorm(Layer):
+class _Norm(Layer):
+    """A layer whose parameters all have one size."""
+
+    def check_values(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
+        """Refuse values of another size than a parameter beside them has."""
+        for other in self.own_parameters().values():
+            if other.shape.is_known and tuple(other.shape) != shape:
+                hint = f"{other.name} has that size already."
+                raise ShapeMismatchError.at(parameter.name, "values of shape", other.shape, Shape(shape), hint)
+
+
+class BatchNorm(_Norm):
     """Normalize each channel over the batch, in training; by running statistics otherwise.
 
     Args:
@@ -63,7 +75,7 @@ class BatchNorm(Layer):
         require_floating(self, x)
         axis = channel_axis(self, x)
         for parameter in self.own_parameters().values():
-            fit(self, parameter, 0, x.shape[axis], "channels:")
+            fit(self, parameter, 0, x.shape[axis], "channels")
         others = [size for i, size in enumerate(x.shape) if i != axis]
         if self.training and all(isinstance(size, int) for size in others) and math.prod(others) < 2:
             raise ShapeMismatchError.at(
@@ -76,7 +88,7 @@ class BatchNorm(Layer):
         return x
 
 
-class LayerNorm(Layer):
+class LayerNorm(_Norm):
     """Normalize the last axis of each example, then scale and shift.
 
     Args:
@@ -118,7 +130,7 @@ class LayerNorm(Layer):
         require_floating(self, x)
         require_features(self, x)
         for parameter in self.own_parameters().values():
-            fit(self, parameter, 0, x.shape[-1], "features:")
+            fit(self, parameter, 0, x.shape[-1], "features")
         return x
 
 

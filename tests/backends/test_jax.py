@@ -204,6 +204,15 @@ def test_description_is_hidden_from_the_native():
 # Variables.
 
 
+def test_variables_of_a_net_that_waits_can_be_given_back():
+    net = nn.Sequential(nn.Dense(3, in_features=20), nn.Dense(2)).to("jax").initialize(seed=0)
+    before = net[0].weight.numpy()
+    net.variables = net.variables
+    np.testing.assert_array_equal(net[0].weight.numpy(), before)
+    assert not net[1].weight.is_ready
+    assert net(X).shape == (2, 2)
+
+
 def test_variables_handed_out_stay_as_they_are():
     net = ready()
     before = net.variables

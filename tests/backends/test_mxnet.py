@@ -478,6 +478,5 @@ def test_deviation_empty_batch(compile, np_mode):
     assert net(X[:0]).shape == (0, 10)
     with pytest.raises(mx.MXNetError):
         net.native(array(X[:0])).wait_to_read()
-    with pytest.raises(mx.MXNetError):
-        net.gradients(ops.sum, X[:0])
+    assert not any(each.any() for each in net.gradients(ops.sum, X[:0]).values())
     close(net(X), net.native(array(X)))
