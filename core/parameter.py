@@ -74,6 +74,7 @@ class Parameter(Operators):
         self._dtype = None if dtype is None else dtype_name(dtype, where)
         self._law = check_law(where, init)
         self._default: Any = None
+        self._has_size_of_others = False
         self.role = role
         self._requests: list[Request] = []
         self._value: Array | None = None
@@ -172,8 +173,10 @@ class Parameter(Operators):
         if not fits:
             hint = "Values are given in the canonical layout, that of shape."
             raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape), hint)
-        if self.owner is not None:
-            self.owner.check_values(self, shape)
+        for other in self._siblings() if self._has_size_of_others else ():
+            if other._shape.is_known and other._shape != shape:
+                hint = f"{other.name} beside it has that size already."
+                raise ShapeMismatchError.at(self.name, "values of shape", other._shape, Shape(shape), hint)
         values = np.array(values, dtype=numpy_dtype(self.dtype), order="C")
         if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
             self._slot.write(values)

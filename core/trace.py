@@ -113,8 +113,9 @@ def _locate(error: IsomorphError, module: Module) -> None:
         error.path = module.label  # type: ignore[attr-defined]
         error.facts["path"] = module.label
         text = f"{module.label}: {error}"
-        hint = "" if "\n" in text else "\n  Look at the shapes that reach it: in forward, print(x.shape) shows them."
-        error.args = (text + hint, *error.args[1:])
+        if "\n" not in text:
+            text += "\n  Look at the shapes that reach it: in forward, print(x.shape) shows them."
+        error.args = (text, *error.args[1:])
 
 
 def shapes_of(inputs: Any) -> str:

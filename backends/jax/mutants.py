@@ -123,7 +123,7 @@ def modes_are_the_nets(patch: Patch) -> None:
     patch.around(State, "set_mode", set_mode)
 
 
-@mutant(kills="core.share.parameter-two-layouts")
+@mutant(kills="layers.embedding.tied")
 def tied_layouts_are_forgotten(patch: Patch) -> None:
     """A layer that holds a tied parameter in another order of axes uses it as it lies."""
 

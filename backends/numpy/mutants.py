@@ -122,7 +122,7 @@ def calls_use_old_values(patch: Patch) -> None:
     patch.around(NumpyAdapter, "read", read)
 
 
-@mutant(kills="core.share.set-through-one")
+@mutant(kills="layers.embedding.tied-set")
 def tied_parameters_are_stored_apart(patch: Patch) -> None:
     """Each layer that holds a tied parameter stores a copy of its own."""
 
@@ -381,7 +381,7 @@ def layer_norm_variance_is_unbiased(patch: Patch) -> None:
     _layer_norm(patch, lambda x, eps: np.sqrt(x.var(-1, keepdims=True, ddof=1) + eps))
 
 
-@mutant(kills="layers.layernorm.eps.values")
+@mutant(kills="layers.layernorm.plain.values")
 def eps_outside_the_root(patch: Patch) -> None:
     """LayerNorm adds eps to the standard deviation."""
     _layer_norm(patch, lambda x, eps: np.sqrt(x.var(-1, keepdims=True)) + eps)

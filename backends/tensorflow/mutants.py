@@ -132,7 +132,7 @@ def traces_are_kept_over_modes(patch: Patch) -> None:
     patch(TensorFlowAdapter, "runner", runner)
 
 
-@mutant(kills="core.share.parameter-two-layouts")
+@mutant(kills="layers.embedding.tied")
 def tied_layouts_are_forgotten(patch: Patch) -> None:
     """A tied variable is used as it lies, by a layer that stores it transposed too."""
 

@@ -69,7 +69,7 @@ def native_is_a_stand_in(patch: Patch) -> None:
     patch.item(TorchAdapter.table, nn.Dense, (lower, {}))
 
 
-@mutant(kills="core.init.type.float64")
+@mutant(kills="extras.types.initial-float64")
 def type_is_ignored(patch: Patch) -> None:
     """Parameters are made in single precision, whatever the net's type."""
 
@@ -96,7 +96,7 @@ def moves_lose_values(patch: Patch) -> None:
     patch.around(lowering, "bind", bind)
 
 
-@mutant(kills="core.share.set-through-one")
+@mutant(kills="layers.embedding.tied-set")
 def tied_parameters_are_copies(patch: Patch) -> None:
     """Each layer that holds a tied parameter has a Parameter of its own."""
 
@@ -164,8 +164,8 @@ def same_counts_its_padding(patch: Patch) -> None:
     def same(original: Any, native: Any, x: Any) -> Any:
         if not native.mean:
             return original(native, x)
-        sizes: Any = zip(x.shape[2:], *native.window)
-        pads = [layers.same_padding(*each, 1) for each in sizes]
+        sizes = zip(x.shape[2:], *native.window)
+        pads = [layers.same_padding(size, kernel, stride, 1) for size, kernel, stride in sizes]
         return native.pool(F.pad(x, [width for pair in reversed(pads) for width in pair]))
 
     patch.around(layers.Pool2d, "_same", same)

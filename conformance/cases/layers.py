@@ -308,14 +308,14 @@ def types() -> list[Case]:
             last = len(steps) - 1
             found.append(
                 case(
-                    f"layers.{feature_of(spec)}.type.{dtype}",
+                    f"extras.types.{feature_of(spec)}-{dtype}",
                     "L-13",
                     steps,
                     [[last, "dtypes"], [last, "output.dtype"], [last, "output"]],
-                    feature=feature_of(spec),
+                    feature="types",
                     oracle="reference",
                     needs=(f"layers.{feature_of(spec)}.plain.values",)
-                    + ((f"layers.dense.type.{dtype}",) if kind != "Dense" else ()),
+                    + ((f"extras.types.dense-{dtype}",) if kind != "Dense" else ()),
                 )
             )
     return found
@@ -681,6 +681,22 @@ def refusals() -> list[Case]:
                     needs=(f"layers.{name}", "core.error.size-deep-in-a-tree.text") if suffix else (),
                 )
             )
+    for kind in ("BatchNorm", "LayerNorm"):
+        feature = kind.lower()
+        found.append(
+            case(
+                f"layers.{feature}.values-that-contradict",
+                "P-4",
+                [
+                    ["construct", {"spec": layer(kind)}],
+                    ["to", {}],
+                    ["set", {"path": "bias", "data": spread(8)}],
+                    ["set", {"path": "weight", "data": spread(7)}],
+                ],
+                [[3, "error"], [3, "shapes"], [3, "states"]],
+                feature=feature,
+            )
+        )
     after = [
         ("conv2d.another-channel-count", conv, spread(2, 3, 11, 7), spread(2, 5, 11, 7)),
         ("batchnorm.another-channel-count", layer("BatchNorm"), spread(5, 3), spread(5, 7)),

@@ -215,20 +215,22 @@ def state() -> list[Case]:
             needs=CALLED,
         ),
         _core(
-            "state.type-before-data",
+            "types.chosen-before-data",
             "P-10",
             [NET, ["to", {"dtype": "float64"}], SEED, CALL],
             [[1, "dtypes"], [3, "dtypes"], [3, "output.dtype"], [3, "output"]],
             oracle="reference",
             needs=CALLED,
+            level="extras",
         ),
         _core(
-            "state.type-after-data",
+            "types.chosen-after-data",
             "P-10",
             [*READY, ["to", {"dtype": "float64"}], CALL],
             [[4, "dtypes"], [4, "values"], [5, "output.dtype"], [5, "output"]],
             oracle="reference",
             needs=CALLED,
+            level="extras",
         ),
         _core("state.to-returns-the-net", "P-12", [NET, TO], [[1, "same_object"], [1, "backend"]]),
         _core(
@@ -313,12 +315,13 @@ def sharing() -> list[Case]:
             oracle="reference",
         ),
         _core(
-            "share.parameter-two-layouts",
+            "embedding.tied",
             "S-2",
             [*parameter, tokens],
             [[1, "paths"], [3, "shapes"], [3, "output"]],
             oracle="reference",
             needs=("core.share.parameter-two-layers",),
+            level="layers",
         ),
         _core(
             "share.owner-first",
@@ -366,12 +369,13 @@ def sharing() -> list[Case]:
             needs=first,
         ),
         _core(
-            "share.copy-parameter",
+            "embedding.tied-copy",
             "S-5",
             [*parameter, tokens, ["copy", {"to": "twin"}], ["call", {"net": "twin", "inputs": [TOKENS]}]],
             [[4, "aliases"], [4, "paths"], [5, "output"]],
             oracle="reference",
-            needs=("core.share.parameter-two-layouts",),
+            needs=("layers.embedding.tied",),
+            level="layers",
         ),
         _core(
             "share.pickle",
@@ -388,7 +392,7 @@ def sharing() -> list[Case]:
             needs=first,
         ),
         _core(
-            "share.set-through-one",
+            "embedding.tied-set",
             "S-6",
             [
                 *parameter,
@@ -399,7 +403,8 @@ def sharing() -> list[Case]:
             ],
             [[5, "value"], [6, "output"]],
             oracle="reference",
-            needs=("core.share.parameter-two-layouts",),
+            needs=("layers.embedding.tied",),
+            level="layers",
         ),
         _core(
             "share.drawn-once",
@@ -430,12 +435,13 @@ def sharing() -> list[Case]:
             needs=("core.share.parameter-two-layers",),
         ),
         _core(
-            "share.move-and-back",
+            "embedding.tied-move",
             "S-2",
             [*parameter, tokens, ["to", {"backend": "numpy"}], ["to", {}], tokens],
             [[5, "aliases"], [6, "output"]],
             oracle="reference",
-            needs=("core.share.parameter-two-layouts",),
+            needs=("layers.embedding.tied",),
+            level="layers",
         ),
     ]
 

@@ -20,5 +20,7 @@ def search(names: list[str], examples: int, seed: int, say: Callable[[str], None
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
-        raise PackageNotInstalledError.of("isomorph conformance explore", "hypothesis", "conformance") from error
+        raise PackageNotInstalledError.of(
+            "isomorph conformance explore", "hypothesis", "conformance"
+        ) from error
     return found(names, examples, seed, say)

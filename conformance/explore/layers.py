@@ -120,7 +120,9 @@ def _convolution(draws: Draws, here: Here, pairs: tuple[list[int], ...]) -> Data
         "out_channels": groups * draws.one((2, 1, 3)),
         "kernel_size": draws.one((2, 1, 3, *pairs)),
         **({"groups": groups} if groups > 1 else {}),
-        **draws.options(stride=(2, 3, pairs[0]), padding=("same", 1, "valid", 2, pairs[0]), dilation=(2, pairs[0])),
+        **draws.options(
+            stride=(2, 3, pairs[0]), padding=("same", 1, "valid", 2, pairs[0]), dilation=(2, pairs[0])
+        ),
         **_weight_and_bias(draws),
     }
 
@@ -201,4 +203,5 @@ def output_of(spec: Data, here: Here) -> Here | None:
     except rules.Refusal:
         return None
     shape = tuple(size for size in seen.shape if size is not None)
-    return Here(shape, seen.dtype, here.data_format) if 0 < math.prod(shape) <= LARGEST else None
+    dtype = seen.dtype or here.dtype
+    return Here(shape, dtype, here.data_format) if 0 < math.prod(shape) <= LARGEST else None

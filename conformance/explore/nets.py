@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .layers import LAWS, TOKENS, WIDTHS, Data, Draws, Here, law, layer, output_of
+from .layers import LAWS, TOKENS, Data, Draws, Here, law, layer, output_of
 
 # Shapes of inputs, channels first; sizes are distinct so that a swapped axis shows.
 SHAPES = ((2, 5), (5,), (2, 3, 7), (2, 3, 5, 4), (3, 4, 7, 6), (2, 6, 8), (5, 1), (2, 3, 2, 5))
@@ -197,7 +197,9 @@ class _Graph:
         if not here.is_floating or len(here.shape) < 2:
             return None
         axis = self.draws.number(1, len(here.shape) - 1)
-        self.program.append([result, self.draws.one(("ops.mean", "ops.sum")), [name], {"axis": axis, "keepdims": True}])
+        self.program.append(
+            [result, self.draws.one(("ops.mean", "ops.sum")), [name], {"axis": axis, "keepdims": True}]
+        )
         return Here((*here.shape[:axis], 1, *here.shape[axis + 1 :]), here.dtype, here.data_format)
 
     def _concat(self, result: str, name: str, here: Here) -> Here | None:
@@ -239,7 +241,11 @@ class _Graph:
         for path, spec, here in self.made:
             for there, other, given in self.made:
                 fits = spec["kind"] in TIED and other["kind"] in TIED and there != path
-                if fits and _rows_and_columns(spec, here) == _rows_and_columns(other, given) and self.draws.rarely(3):
+                if (
+                    fits
+                    and _rows_and_columns(spec, here) == _rows_and_columns(other, given)
+                    and self.draws.rarely(3)
+                ):
                     taken = {each for pair in found for each in pair}
                     if not {f"{there}.weight", f"{path}.weight"} & taken:
                         found.append([f"{there}.weight", f"{path}.weight"])
@@ -255,11 +261,14 @@ def _rows_and_columns(spec: Data, here: Here) -> tuple[int, int]:
     return spec["units"], here.shape[-1]
 
 
-def values(draws: Draws, here: Here, salt: int = 0) -> Data:
+def values(here: Here, salt: int = 0) -> Data:
     """Return an input as data."""
     if not here.is_floating:
-        return {"shape": list(here.shape), "dtype": here.dtype, "fill": "indices", "below": TOKENS, "salt": salt}
+        return {
+            "shape": list(here.shape),
+            "dtype": here.dtype,
+            "fill": "indices",
+            "below": TOKENS,
+            "salt": salt,
+        }
     return {"shape": list(here.shape), "dtype": "float32", "fill": "spread", "salt": salt}
-
-
-__all__ = ["WIDTHS", "Drawn", "chain", "net", "source", "values"]

@@ -15,8 +15,10 @@ from isomorph.conformance.model.tree import Net, Node, Parameter, Unknown
 ROUNDS = 3
 CALLS = ("call", "call_in_threads", "gradients")
 # Facts that are asked after every step, the plainest first: a find names the first that differs.
-STATE = ("paths", "shapes", "states", "dtypes", "name", "kind", "trainable", "requested", "aliases", "law_calls",
-         "warnings", "values")  # fmt: skip
+STATE = (
+    *("paths", "shapes", "states", "dtypes", "name", "kind", "trainable", "requested"),
+    *("aliases", "law_calls", "warnings", "values"),
+)
 RESULTS: dict[str, tuple[str, ...]] = {
     "call": ("output.shape", "output.dtype", "output.owned", "output", "statistics"),
     "call_in_threads": ("output.shape", "output.dtype", "output.owned", "output", "statistics"),
@@ -44,11 +46,17 @@ class Shaken(Forward):
     def layer(self, node: Node, x: Any) -> Any:
         """Return a layer's output, a little off."""
         weight = node.parameters.get("weight")
-        factor = 1.0 if weight is None or isinstance(weight.value, Unknown) else np.abs(self.parameter(weight)).max()
+        factor = (
+            1.0
+            if weight is None or isinstance(weight.value, Unknown)
+            else np.abs(self.parameter(weight)).max()
+        )
         y = super().layer(node, x)
         if isinstance(x, Unknown) or isinstance(y, Unknown):
             return y
-        terms = x.shape[-1] if weight is None else weight.value[0].size if weight.value.ndim > 1 else x[0].size
+        terms = (
+            x.shape[-1] if weight is None else weight.value[0].size if weight.value.ndim > 1 else x[0].size
+        )
         return self._off(y, np.abs(x).max(initial=0.0) * factor * terms**0.5)
 
     def function_of(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
@@ -100,7 +108,9 @@ def _pairs(expected: Expected, shaken: Expected) -> list[tuple[Any, Any, str]]:
     result, other = expected.result, shaken.result
     if "output" in result:
         found += list(zip(result["output"], other["output"], result["dtypes"]))
-    found += [(value, other["gradients"][path], "float32") for path, value in result.get("gradients", {}).items()]
+    found += [
+        (value, other["gradients"][path], "float32") for path, value in result.get("gradients", {}).items()
+    ]
     for net, state in expected.state.items():
         for each, moved in zip(state, shaken.state[net]):
             if not each["is_exact"] and each["value"] is not None:

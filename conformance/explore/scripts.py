@@ -20,14 +20,29 @@ from .oracle import Oracle
 
 # Gradients come from central differences, element by element.
 LEARNED = 60
-VERBS = ("call", "initialize", "infer", "set", "mode", "copy", "to", "edit", "read", "apply_init", "structure",
-         "pickle", "part", "select", "count", "gradients", "call_in_threads", "tie", "variables", "native", "text")  # fmt: skip
+VERBS = (
+    *("call", "initialize", "infer", "set", "mode", "copy", "to", "edit", "read", "apply_init", "structure"),
+    *(
+        "pickle",
+        "part",
+        "select",
+        "count",
+        "gradients",
+        "call_in_threads",
+        "tie",
+        "variables",
+        "native",
+        "text",
+    ),
+)
+# Steps that change what a net is.
+EDITS = {"append", "assign", "remove", "tie"}
 INPUTS = ("plain", "batch", "salt", "batch", "size", "rank", "type", "zero")
 BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select")
 OFTEN = ("call", "initialize", "set", "mode", "gradients")
 
 
-class ModelFault(Exception):
+class ModelFaultError(Exception):
     """The model itself failed on a script: a fault of the suite."""
 
 
@@ -60,7 +75,7 @@ class _Writer:
         """Return a whole script."""
         try:
             self._write()
-        except ModelFault as fault:
+        except ModelFaultError as fault:
             self.written.fault = str(fault)
         return self.written
 
@@ -91,22 +106,26 @@ class _Writer:
         """Find out which sizes the parameters will have, where the net fits its inputs."""
         trial = copy.deepcopy(self.oracle)
         trial.nets["net"].data_format = self.drawn.inputs[0].data_format
-        expected = trial.take(["call", {"inputs": [values(self.draws, each) for each in self.drawn.inputs]}])
+        call = ["call", {"inputs": [values(each) for each in self.drawn.inputs]}]
+        expected = self._answer(trial, call)
         self.sizes = {each["path"]: tuple(each["shape"]) for each in expected.state["net"]}
 
-    def _step(self, verb: str, **arguments: Any) -> Expected | None:
+    def _step(self, verb: str, **arguments: Any) -> Expected:
         """Write a step; one that the model has no answer for is a fault of the model."""
         step = [verb, arguments]
-        try:
-            expected = self.oracle.take(step)
-        except Exception as error:
-            self.written.steps.append(step)
-            raise ModelFault(f"{type(error).__name__}: {error}") from error
+        expected = self._answer(self.oracle, step)
         if expected.error is not None:
             step = [verb, {**arguments, "goes_on": True}]
         self.written.steps.append(step)
         self.written.expected.append(expected)
         return expected
+
+    def _answer(self, oracle: Oracle, step: list[Any]) -> Expected:
+        try:
+            return oracle.take(step)
+        except Exception as error:
+            self.written.steps.append(step)
+            raise ModelFaultError(f"{type(error).__name__}: {error}") from error
 
     def _try(self, verb: str, **arguments: Any) -> None:
         """Write a step if the spec has an answer for it: odd inputs to a user's own forward have none."""
@@ -160,7 +179,7 @@ class _Writer:
         if kind == "type":
             dtype = "int32" if here.is_floating else "float32"
         salt = salt + (3 if kind == "salt" else 0)
-        return values(self.draws, Here(tuple(shape), dtype, here.data_format), salt)
+        return values(Here(tuple(shape), dtype, here.data_format), salt)
 
     # Steps.
 
@@ -174,10 +193,9 @@ class _Writer:
             arguments["as_native"] = True
         if len(arguments["inputs"]) == 2 and self.draws.rarely(3):
             arguments["named"] = {"y": arguments["inputs"].pop()}
-        if plain:
-            self._try("call", **arguments) if len(self.written.steps) > 2 else self._step("call", **arguments)
-        else:
-            self._try("call", **arguments)
+        # A net that was edited may have been given what it can't take.
+        write = self._step if plain and not EDITS & {step[0] for step in self.written.steps} else self._try
+        write("call", **arguments)
 
     def _part(self) -> None:
         """Call a module of a chain alone: the first one, or the last on what the net gives."""
@@ -224,7 +242,9 @@ class _Writer:
     def _law(self, where: Data, path: str, state: list[dict[str, Any]]) -> Data:
         inside = [each for each in state if f"{each['path']}.".startswith(f"{path}." if path else "")]
         parameters = self._subject(where).state()
-        weights = [each for each in inside if each["path"] == path or parameters[each["path"]].role == "weight"]
+        weights = [
+            each for each in inside if each["path"] == path or parameters[each["path"]].role == "weight"
+        ]
         if inside and self.draws.rarely(12):
             return {"law": "Failing", "path": self.draws.one(each["path"] for each in inside)}
         with_fans = all(len(each["shape"]) > 1 for each in weights)
@@ -333,7 +353,11 @@ class _Writer:
         if len(state) < 2:
             return
         one = self.draws.one(state)
-        others = [each for each in state if each["shape"] == one["shape"] and each is not one and one["value"] is not None]
+        others = [
+            each
+            for each in state
+            if each["shape"] == one["shape"] and each is not one and one["value"] is not None
+        ]
         if others:
             self._step("tie", there=self.draws.one(others)["path"], here=one["path"], **where)
 
@@ -349,7 +373,9 @@ class _Writer:
         where = self._net
         subject = self._subject(where)
         chance = any(node.kind == "Dropout" and node.training for _, node, _ in subject.nodes())
-        learned = sum(_size(self.sizes.get(each["path"], ())) for each in self._state(where) if each["trainable"])
+        learned = sum(
+            _size(self.sizes.get(each["path"], ())) for each in self._state(where) if each["trainable"]
+        )
         plain = self.drawn.output.is_floating and self.drawn.outputs == 1
         if "gradients" not in self.able or chance or not plain or not 0 < learned <= LEARNED:
             return

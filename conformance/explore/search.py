@@ -90,7 +90,9 @@ class Subject:
             return [], Mismatch(len(steps) - 1, status, "an answer", " ".join([str(fault), *tail]))
         last = len(answer.seen) - 1
         if answer.harness:
-            return answer.seen, Mismatch(last, "harness", "an answer", answer.harness.strip().splitlines()[-1])
+            return answer.seen, Mismatch(
+                last, "harness", "an answer", answer.harness.strip().splitlines()[-1]
+            )
         if answer.leaks:
             return answer.seen, Mismatch(last, "surroundings", "as they were", ", ".join(answer.leaks))
         if answer.printed:
@@ -112,7 +114,9 @@ class Search:
         """Run a script on every backend; return the first thing that is wrong."""
         if script.fault:
             verb = script.steps[-1][0]
-            return Found("the model", Mismatch(len(script.steps) - 1, "model", "an answer", script.fault), verb)
+            return Found(
+                "the model", Mismatch(len(script.steps) - 1, "model", "an answer", script.fault), verb
+            )
         case = {"ask": everything(script.steps, script.expected)}
         answers: list[tuple[list[Any], str]] = []
         for subject in self.subjects:
@@ -124,7 +128,9 @@ class Search:
                 return None
             if mismatch is not None:
                 error = seen[mismatch.step]["error"] if mismatch.step < len(seen) else None
-                return Found(subject.name, mismatch, script.steps[mismatch.step][0], (error or {}).get("type", ""))
+                return Found(
+                    subject.name, mismatch, script.steps[mismatch.step][0], (error or {}).get("type", "")
+                )
             answers.append((seen, subject.name))
         for position, one in enumerate(answers):
             for two in answers[position + 1 :]:
@@ -159,7 +165,7 @@ class Search:
         def search(script: Script) -> None:
             state.look(script)
 
-        with contextlib.suppress(_Stop, Flaky):
+        with contextlib.suppress(_FoundError, Flaky):
             search()
         if state.least is None:
             return state.looked
@@ -173,7 +179,7 @@ class Search:
         return frozenset(questions()).intersection(*able)
 
 
-class _Stop(Exception):
+class _FoundError(Exception):
     """There is a find; Hypothesis shrinks what raises this."""
 
 
@@ -197,7 +203,7 @@ class _Round:
         if found is not None:
             # Hypothesis ends with the least script.
             self.least = (script, found)
-            raise _Stop
+            raise _FoundError
 
     def _shows(self, script: Script) -> Found | None:
         if self._bug is None:

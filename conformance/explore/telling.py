@@ -13,20 +13,37 @@ from isomorph.conformance.spec import clause
 
 from .scripts import Script
 
-# The clause that a difference touches: by observable, or by verb for what many verbs share.
+# The clause that a difference touches: by observable; by verb for what many verbs share; by error.
 BY_OBSERVABLE = {
-    "error": "E-1", "error.text": "E-5", "paths": "P-1", "name": "P-1", "shapes": "I-2", "spec": "I-2",
-    "states": "D-4", "dtypes": "P-10", "kind": "P-11", "trainable": "P-11", "requested": "D-3", "aliases": "S-1",
-    "law_calls": "D-5", "warnings": "N-9", "values": "N-1", "statistics": "M-3", "output": "L-14",
-    "output.shape": "L-11", "output.dtype": "L-11", "output.owned": "W-5", "gradients": "G-1", "count": "P-5",
-    "selected": "P-6", "value": "P-2", "tree": "W-6", "native.memory": "W-3", "same_object": "P-12",
-    "backend": "P-12", "model": "L-14",
-}  # fmt: skip
+    **dict.fromkeys(("paths", "name"), "P-1"),
+    **dict.fromkeys(("kind", "trainable"), "P-11"),
+    **dict.fromkeys(("same_object", "backend"), "P-12"),
+    **{"shapes": "I-2", "spec": "I-2", "states": "D-4", "dtypes": "P-10", "requested": "D-3"},
+    **{"aliases": "S-1", "law_calls": "D-5", "warnings": "N-9", "values": "N-1", "statistics": "M-3"},
+    **{"output": "L-14", "output.shape": "L-11", "output.dtype": "L-11", "output.owned": "W-5"},
+    **{"gradients": "G-1", "count": "P-5", "selected": "P-6", "value": "P-2", "tree": "W-6"},
+    **{"native.memory": "W-3", "error.text": "E-5", "error": "E-1"},
+}
 BY_VERB = {
-    "infer": "D-8", "copy": "P-7", "pickle": "P-8", "to": "P-9", "append": "D-14", "assign": "D-14",
-    "remove": "D-14", "mode": "M-7", "set": "P-2", "edit": "P-3", "apply_init": "D-10", "tie": "S-2",
-    "call_in_threads": "D-15", "variables": "W-6", "gradients": "G-5",
-}  # fmt: skip
+    **{
+        "infer": "D-8",
+        "copy": "P-7",
+        "pickle": "P-8",
+        "to": "P-9",
+        "mode": "M-7",
+        "set": "P-2",
+        "edit": "P-3",
+    },
+    **dict.fromkeys(("append", "assign", "remove"), "D-14"),
+    **{"apply_init": "D-10", "tie": "S-2", "call_in_threads": "D-15", "variables": "W-6", "gradients": "G-5"},
+}
+BY_ERROR = {
+    "DTypeMismatchError": "E-3",
+    "DeferredInitializationError": "E-4",
+    "InvalidArgumentError": "E-7",
+    "StructureError": "E-8",
+    "InitializerError": "N-12",
+}
 LEVELS = {"L": "layers", "M": "train", "G": "train", "W": "extras", "C": "extras"}
 ORACLES = {"output": "reference", "gradients": "reference", "statistics": "reference", "values": "stream"}
 
@@ -41,7 +58,7 @@ def told(number: int, script: Script, who: str, mismatch: Mismatch) -> str:
         mismatch: What differs.
     """
     verb = script.steps[mismatch.step][0] if mismatch.step < len(script.steps) else "end"
-    touched = clause_of(verb, mismatch.observable)
+    touched = clause_of(verb, mismatch)
     line = (
         f"find {number} · {who} · step {mismatch.step} {verb} · {mismatch.observable} · "
         f"expected {mismatch.expected} · received {mismatch.received} · {touched}: {clause(touched).text}"
@@ -49,11 +66,15 @@ def told(number: int, script: Script, who: str, mismatch: Mismatch) -> str:
     return "\n".join([" ".join(line.split()), *_case(script, touched, mismatch)])
 
 
-def clause_of(verb: str, observable: str) -> str:
+def clause_of(verb: str, mismatch: Mismatch) -> str:
     """Return the clause that a difference touches."""
-    if verb in BY_VERB and observable in ("values", "states", "shapes", "paths", "statistics"):
+    if mismatch.observable == "error":
+        if mismatch.expected == "no error":
+            return BY_VERB.get(verb, "L-14")
+        return next((name for error, name in BY_ERROR.items() if error in mismatch.expected), "E-1")
+    if verb in BY_VERB and mismatch.observable in ("values", "states", "shapes", "paths", "statistics"):
         return BY_VERB[verb]
-    return BY_OBSERVABLE.get(observable, BY_VERB.get(verb, "L-14"))
+    return BY_OBSERVABLE.get(mismatch.observable, BY_VERB.get(verb, "L-14"))
 
 
 def _case(script: Script, touched: str, mismatch: Mismatch) -> list[str]:

@@ -244,21 +244,15 @@ class Machine:
         """Set a parameter's values; unknown sizes are taken from them."""
         parameter, values = self.parameter(net, path), array(data)
         name = self.nets[net].paths()[id(parameter)]
-        fits = len(values.shape) == len(parameter.shape) and all(
-            old is None or old == new for old, new in zip(parameter.shape, values.shape)
-        )
-        if not fits:
-            expected, received = list(parameter.shape), list(values.shape)
-            raise Refused("ShapeMismatchError", path=name, expected=expected, received=received)
-        self._agree(self.nets[net].owner(parameter), name, values.shape)
+        owner = self.nets[net].owner(parameter)
+        # A norm's parameters have one size.
+        beside = owner.parameters.values() if owner.kind in ("BatchNorm", "LayerNorm") else ()
+        for each in (parameter, *beside):
+            wanted, received = list(each.shape), list(values.shape)
+            if len(wanted) != len(received) or any(n not in (None, m) for n, m in zip(wanted, received)):
+                raise Refused("ShapeMismatchError", path=name, expected=wanted, received=received)
         parameter.shape, parameter.is_exact = tuple(values.shape), True
         parameter.value = cast(values, self.nets[net].dtype)
-
-    def _agree(self, node: Node, name: str, shape: tuple[int, ...]) -> None:
-        """A norm's parameters have one size."""
-        for each in node.parameters.values() if node.kind in ("BatchNorm", "LayerNorm") else ():
-            if each.is_known and each.shape != shape:
-                raise Refused("ShapeMismatchError", path=name, expected=list(each.shape), received=list(shape))
 
     def do_set_all(self, values: dict[str, Any], net: str = "net") -> None:
         """Set several parameters' values."""

@@ -71,7 +71,7 @@ def threads_share_a_stream(patch: Patch) -> None:
     patch.around(initialize, "_draw_all", draw_all)
 
 
-@mutant(kills="core.init.type.float64")
+@mutant(kills="extras.types.initial-float64")
 def drawn_in_the_nets_type(patch: Patch) -> None:
     """Double precision nets are drawn in double precision: other values for the same seed."""
 

@@ -117,7 +117,7 @@ def copies_lose_values(patch: Patch) -> None:
     patch.around(Parameter, "__getstate__", lambda state, each: {**state(each), "_value": None})
 
 
-@mutant(kills="core.share.copy-parameter")
+@mutant(kills="layers.embedding.tied-copy")
 def copies_part_what_is_tied(patch: Patch) -> None:
     """In a copy, a parameter that two layers held is two."""
 
@@ -164,7 +164,7 @@ def pickles_draw_values(patch: Patch) -> None:
     patch.around(Parameter, "__getstate__", state)
 
 
-@mutant(kills="core.state.type-before-data")
+@mutant(kills="extras.types.chosen-before-data")
 def type_is_forgotten_before_data(patch: Patch) -> None:
     """A type chosen before data is forgotten when data comes."""
 
@@ -175,7 +175,7 @@ def type_is_forgotten_before_data(patch: Patch) -> None:
     patch.around(lowering, "to", to)
 
 
-@mutant(kills="core.state.type-after-data")
+@mutant(kills="extras.types.chosen-after-data")
 def ready_values_keep_their_type(patch: Patch) -> None:
     """Ready values are not cast when the net's type changes."""
 

@@ -64,9 +64,6 @@ class Module(Tree):
         if build is not None and any(not p.shape.is_known for p in self.own_parameters().values()):
             build(*(value.shape for value in inputs if isinstance(value, TensorSpec)))
 
-    def check_values(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
-        """Raise where values of this shape contradict what the module knows; here, nowhere."""
-
     # Inference, initialization, lowering: each in its own file.
 
     def infer(self, *inputs: Any, **named: Any) -> Any:

@@ -9,24 +9,12 @@ from typing import Any
 from ..errors import InvalidArgumentError, ShapeMismatchError
 from ..init.laws import Ones, Zeros
 from ..parameter import Buffer, Parameter
-from ..shape import Shape
 from .arguments import known_size
 from .module import Layer
 from .rules import channel_axis, fit, require_features, require_floating, require_rank
 
 
-class _Norm(Layer):
-    """A layer whose parameters all have one size."""
-
-    def check_values(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
-        """Refuse values of another size than a parameter beside them has."""
-        for other in self.own_parameters().values():
-            if other.shape.is_known and tuple(other.shape) != shape:
-                hint = f"{other.name} has that size already."
-                raise ShapeMismatchError.at(parameter.name, "values of shape", other.shape, Shape(shape), hint)
-
-
-class BatchNorm(_Norm):
+class BatchNorm(Layer):
     """Normalize each channel over the batch, in training; by running statistics otherwise.
 
     Args:
@@ -68,6 +56,7 @@ class BatchNorm(_Norm):
         self.bias = Parameter(size, bias_init, role="bias") if affine else None
         self.running_mean = Buffer(size, Zeros())
         self.running_var = Buffer(size, Ones())
+        _have_one_size(self)
 
     def infer_shapes(self, x: Any) -> Any:
         """Return the spec of the output; all parameters take the number of channels."""
@@ -88,7 +77,7 @@ class BatchNorm(_Norm):
         return x
 
 
-class LayerNorm(_Norm):
+class LayerNorm(Layer):
     """Normalize the last axis of each example, then scale and shift.
 
     Args:
@@ -123,6 +112,7 @@ class LayerNorm(_Norm):
         size = (self.in_features,)
         self.weight = Parameter(size, weight_init, role="scale") if affine else None
         self.bias = Parameter(size, bias_init, role="bias") if affine and bias else None
+        _have_one_size(self)
 
     def infer_shapes(self, x: Any) -> Any:
         """Return the spec of the output; all parameters take the last axis's size."""
@@ -132,6 +122,11 @@ class LayerNorm(_Norm):
         for parameter in self.own_parameters().values():
             fit(self, parameter, 0, x.shape[-1], "features")
         return x
+
+
+def _have_one_size(layer: Layer) -> None:
+    for parameter in layer.own_parameters().values():
+        parameter._has_size_of_others = True
 
 
 def _positive(layer: object, name: str, value: Any) -> float:

@@ -45,7 +45,8 @@ def require_features(layer: Layer, x: Any) -> None:
     """Raise `ShapeMismatchError` where the last axis is empty: a weight of no size has no use."""
     if x.shape[-1] == 0:
         hint = "Only the batch may be empty; a vector's one axis holds features."
-        raise ShapeMismatchError.at(layer.label, "input of at least one", "feature", f"the shape {_text(x)}", hint)
+        received = f"the shape {_text(x)}"
+        raise ShapeMismatchError.at(layer.label, "input of at least one", "feature", received, hint)
 
 
 def fit(layer: Layer, parameter: Parameter, axis: int, size: Size, what: str) -> None:

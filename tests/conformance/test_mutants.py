@@ -57,7 +57,9 @@ def test_mutants_of_a_backend_are_killed(backend: str, subtests: pytest.Subtests
     with Bench(backend) as running:
         of_it = running.mutants()
         assert len({each["name"] for each in of_it}) == len(of_it)
-        assert [(each["name"].partition(".")[2], each["fault"], each["kills"]) for each in of_it] == shown(backend)
+        assert [(each["name"].partition(".")[2], each["fault"], each["kills"]) for each in of_it] == shown(
+            backend
+        )
         for mutant in of_it if backend != registry.DEFAULT else ():
             with subtests.test(mutant["name"]):
                 assert failed(running.run(None, (mutant["kills"],))) == []

@@ -119,8 +119,8 @@ class EatsMemory(Drill):
     def trouble(self, output: Any) -> Any:
         held = []
         while True:
-            held.append(np.ones(1 << 22))
-            time.sleep(0.01)
+            held.append(np.ones(1 << 23))
+            time.sleep(0.02)
 
 
 class Exits(Drill):

@@ -1,0 +1,222 @@
+"""The exploring lane: what it covers, that it finds and shrinks what is planted, and that it only tells."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from typer.testing import CliRunner
+
+import isomorph
+from isomorph import nn
+from isomorph.conformance import explore
+from isomorph.conformance.cases.write import case, kinds
+from isomorph.conformance.cli import app
+from isomorph.conformance.compare import first_mismatch
+from isomorph.conformance.explore import scripts as scripts_module
+from isomorph.conformance.explore.layers import LAYERS
+from isomorph.conformance.explore.oracle import everything
+from isomorph.conformance.explore.scripts import Script, scripts
+from isomorph.conformance.explore.search import search
+from isomorph.conformance.manifest import by_id, load
+from isomorph.conformance.model import formulas
+from isomorph.conformance.model.machine import Machine
+from isomorph.conformance.process import Worker, WorkerGone
+from isomorph.conformance.profile import questions
+from isomorph.conformance.spec import CLAUSES
+from isomorph.conformance.worker.session import known_verbs
+from isomorph.errors import PackageNotInstalledError
+
+CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
+# Verbs of cases that say nothing of a net, or that need a reason to be drawn at all.
+LEFT_OUT = {"op", "set_all"}
+
+
+def drawn(examples: int) -> list[Script]:
+    """Return scripts as a search draws them, for a backend that can do everything."""
+    found: list[Script] = []
+
+    @seed(5)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(scripts(frozenset(questions())))
+    def collect(script: Script) -> None:
+        found.append(script)
+
+    collect()
+    return found
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Script]:
+    return drawn(500)
+
+
+def test_every_exported_layer_can_be_drawn() -> None:
+    exported = (getattr(nn, name) for name in nn.__all__)
+    layers = {kind.__name__ for kind in exported if isinstance(kind, type) and issubclass(kind, nn.Module)}
+    assert {*LAYERS, *CONTAINERS} == layers - {"Module", "Layer"}
+
+
+def test_every_layer_and_verb_is_drawn(many: list[Script]) -> None:
+    met = set().union(*(kinds(script.steps) for script in many))
+    assert {*LAYERS, *CONTAINERS, "Graph", "share"} <= met
+    assert {verb for script in many for verb, _ in script.steps} >= {*known_verbs()} - LEFT_OUT
+    text = repr([script.steps for script in many])
+    parts = (
+        "channels_last",
+        "'ties'",
+        "'buffer'",
+        "'build'",
+        "'as_native'",
+        "'named'",
+        "ops.concat",
+        "patterns",
+    )
+    assert [part for part in parts if part not in text] == []
+
+
+def test_the_model_has_an_answer_for_every_script(many: list[Script]) -> None:
+    assert [script.fault for script in many if script.fault] == []
+
+
+def test_most_scripts_are_valid_and_some_are_not(many: list[Script]) -> None:
+    wrong = [script for script in many if any(each.error for each in script.expected)]
+    assert 0.05 * len(many) < len(wrong) < 0.6 * len(many)
+
+
+def test_what_the_model_says_does_not_depend_on_who_asks(many: list[Script]) -> None:
+    for script in many[:50]:
+        again = Machine().run(script.steps)
+        assert [each.error for each in again] == [each.error for each in script.expected]
+        assert [each.aliases for each in again] == [each.aliases for each in script.expected]
+
+
+def test_a_seed_gives_the_same_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(formulas.ELEMENTWISE, "tanh", lambda x: x)
+
+    def lines() -> list[str]:
+        said: list[str] = []
+        search(["numpy"], 40, 3, said.append)
+        return [re.sub(r"\d+ s;", "", line) for line in said]
+
+    assert lines() == lines()
+
+
+def test_a_find_is_shrunk_and_told_as_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(formulas.ELEMENTWISE, "silu", lambda x: x * formulas.sigmoid(x) + 0.25)
+    said: list[str] = []
+    assert search(["numpy"], 150, 0, said.append) >= 1
+    head, *body = said[0].splitlines()
+    assert re.match(r"find 1 · numpy · step \d call · output · expected .* · received .* · L-14: ", head)
+    made = written(body)
+    assert (made["clause"], made["ask"][0][1], made["oracle"]) == ("L-14", "output", "reference")
+    assert re.fullmatch(r"layers\.\w+\.found-[0-9a-f]{6}", made["id"])
+    assert len(made["steps"]) <= 5
+    assert len(kinds(made["steps"]) - CONTAINERS - {"Graph"}) == 1
+    monkeypatch.undo()
+    worker = Worker("numpy")
+    try:
+        answer = worker.run(made["steps"], 30)
+    finally:
+        worker.close()
+    assert first_mismatch(made, answer.seen, Machine().run(made["steps"]), {}) is None
+
+
+def written(body: list[str]) -> dict[str, Any]:
+    """Return the case that a find's text is, as somebody would paste it."""
+    call = ast.parse("\n".join(body).strip().rstrip(","), mode="eval").body
+    assert isinstance(call, ast.Call)
+    arguments = [ast.literal_eval(each) for each in call.args]
+    return case(*arguments, **{each.arg: ast.literal_eval(each.value) for each in call.keywords if each.arg})
+
+
+def test_a_lost_worker_is_a_find_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Worker.run
+
+    def run(self: Worker, steps: list[Any], timeout: float) -> Any:
+        if any(verb == "pickle" for verb, _ in steps):
+            raise WorkerGone("crash", "ended by SIGSEGV")
+        return real(self, steps, timeout)
+
+    monkeypatch.setattr(Worker, "run", run)
+    monkeypatch.setattr("isomorph.conformance.explore.search.SHRINK_S", 10.0)
+    said: list[str] = []
+    assert search(["numpy"], 60, 0, said.append) == 1
+    assert "crash" in said[0]
+    assert "ended by SIGSEGV" in said[0]
+    assert "60 examples from seed 0, 1 finds" in said[-1]
+
+
+def test_backends_are_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = Worker.run, []
+
+    def run(self: Worker, steps: list[Any], timeout: float) -> Any:
+        answer = real(self, steps, timeout)
+        asked.append(self)
+        for seen in answer.seen:
+            if "text" in seen["result"] and len(asked) % 2:
+                seen["result"]["text"] += "?"
+        return answer
+
+    monkeypatch.setattr(Worker, "run", run)
+    said: list[str] = []
+    assert search(["numpy", "numpy"], 60, 0, said.append) >= 1
+    assert said[0].startswith("find 1 · numpy and numpy · step 3 text · text · ")
+
+
+def test_a_backend_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    assert search(["nosuch"], 5, 0, said.append) == 0
+    assert said[0].startswith("nosuch: can't be explored: ")
+
+
+def test_command_exits_with_zero_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(formulas.ELEMENTWISE, "relu", lambda x: x)
+    done = CliRunner().invoke(app, ["explore", "--backend", "numpy", "--examples", "40", "--seed", "1"])
+    assert done.exit_code == 0
+    assert "find 1" in done.output
+    assert "the exit code is 0" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_hypothesis_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, f"{explore.__name__}.search")
+    with pytest.raises(PackageNotInstalledError, match=r'pip install "isomorph\[conformance\]"'):
+        explore.search(["numpy"], 1, 0, print)
+
+
+def test_everything_that_is_known_is_asked() -> None:
+    steps = [["construct", {"spec": {"kind": "Dense", "units": 3}}], ["infer", {"shapes": [[2, 5]]}]]
+    asked = everything(steps, Machine().run(steps))
+    assert [1, "spec"] in asked
+    assert [0, "aliases"] in asked
+
+
+def test_clauses_of_finds_are_clauses() -> None:
+    from isomorph.conformance.explore import telling
+
+    named = {*telling.BY_OBSERVABLE.values(), *telling.BY_VERB.values(), *telling.BY_ERROR.values()}
+    assert named <= {clause.id for clause in CLAUSES}
+
+
+def test_verbs_of_scripts_have_writers() -> None:
+    writer = scripts_module._Writer
+    assert [verb for verb in scripts_module.VERBS if not hasattr(writer, f"_{verb}")] == []
+
+
+def test_explored_ids_are_none_of_the_suite() -> None:
+    assert not [name for name in by_id(load()) if ".found-" in name]
+    assert isomorph.__version__
