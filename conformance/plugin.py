@@ -224,7 +224,7 @@ class SuiteFile(pytest.File):
 
 
 def _backends(config: pytest.Config) -> list[str]:
-    text: str = config.getoption("conformance_backend")
+    text = str(config.getoption("conformance_backend"))
     if text == "all":
         return [each.name for each in registry.available() if each.is_installed]
     found = []
@@ -312,8 +312,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if RUN not in config.stash or config.option.collectonly:
         return
     run = config.stash[RUN]
-    if hasattr(config, "workeroutput"):
-        config.workeroutput[NAME] = json.dumps(run.part())
+    output: dict[str, Any] | None = getattr(config, "workeroutput", None)  # of pytest-xdist
+    if output is not None:
+        output[NAME] = json.dumps(run.part())
         return
     run.parts.append(run.part())
     run.finish(config.getoption("conformance_report"))

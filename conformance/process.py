@@ -178,11 +178,10 @@ class Worker:
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([self._read], [], [], 0.1)
             self._watch(deadline)
-            if ready:
-                data = os.read(self._read, 1 << 20)
-                self._buffer += data
+            data = os.read(self._read, 1 << 20) if ready else b""
+            self._buffer += data
             # A child of it may hold the pipe open.
-            if not data if ready else self.process.poll() is not None:
+            if not data and (ready or self.process.poll() is not None):
                 raise WorkerGone("crash", self._how_it_ended())
             if len(self._buffer) > _LONGEST:
                 raise ProtocolFault(f"a line that does not end: {self._buffer[:80]!r}")

@@ -15,7 +15,6 @@ from isomorph.errors import TargetError
 from .spec import SUITE
 from .worker.sites import CORE_LAYERS, read_toml
 
-
 KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
 _WORDS = {"review": "date", "bound": "number", "versions": "table"}
 _KINDS: dict[str, type | tuple[type, ...]] = {

@@ -159,7 +159,8 @@ class PackageNotInstalledError(IsomorphError, ImportError):
     @classmethod
     def of(cls, tool: str, package: str, extra: str) -> PackageNotInstalledError:
         return cls(
-            f'{tool} needs {package!r}, not installed here.\n  Install it with: pip install "isomorph[{extra}]".',
+            f"{tool} needs {package!r}, not installed here.\n"
+            f'  Install it with: pip install "isomorph[{extra}]".',
             expected=package,
             received=None,
         )

@@ -47,7 +47,9 @@ def test_a_choice_that_resembles_none_names_a_next_step():
     error = fails(lambda: nn.Dense(3, "unheard-of"), errors.InvalidArgumentError, "must be one of relu")
     assert str(error).splitlines()[1:] == ["  Take one of these."]
     net = nn.Sequential(nn.Dense(3))
-    error = fails(lambda: net.initialize({"kernel": init.Ones()}), errors.InvalidArgumentError, "each pattern")
+    error = fails(
+        lambda: net.initialize({"kernel": init.Ones()}), errors.InvalidArgumentError, "each pattern"
+    )
     assert "matches a whole path" in str(error).splitlines()[1]
 
 

@@ -44,7 +44,9 @@ def test_values_of_a_norm_that_contradict_each_other_are_refused(backend: str) -
     for make in (nn.LayerNorm, nn.BatchNorm):
         net = nn.Sequential(make()).to(backend)
         net[0].bias.set(np.ones(8))
-        with pytest.raises(ShapeMismatchError, match=r"0\.weight expects values of shape \(8,\), received \(7,\)"):
+        with pytest.raises(
+            ShapeMismatchError, match=r"0\.weight expects values of shape \(8,\), received \(7,\)"
+        ):
             net[0].weight.set(np.ones(7))
         assert (net[0].weight.shape, net[0].weight.is_ready) == ((None,), False)
         net[0].weight.set(np.ones(8))

@@ -29,6 +29,7 @@ class JaxAdapter(Adapter):
     """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
 
     name = "jax"
+
     def __init__(self) -> None:
         self.ops = JaxOps()
 

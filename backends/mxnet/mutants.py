@@ -18,7 +18,7 @@ from .framework import gluon
 mutant = functools.partial(mutant, of="mxnet")
 
 
-@mutant(kills="extras.native.dense.deferred")
+@mutant(kills="extras.native.dense.deferred", beside=6)
 def allocates_at_construct(patch: Patch) -> None:
     """Dense holds a block with memory before it met data."""
     lower, layouts = MXNetAdapter.table[nn.Dense]
@@ -34,7 +34,7 @@ def allocates_at_construct(patch: Patch) -> None:
     patch.item(MXNetAdapter.table, nn.Dense, (changed, layouts))
 
 
-@mutant(kills="core.infer.dense-rank-3")
+@mutant(kills="core.infer.dense-rank-3", beside=11)
 def dense_flattens(patch: Patch) -> None:
     """Dense merges all axes but the first, as Gluon's does by default."""
 

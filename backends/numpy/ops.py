@@ -112,11 +112,11 @@ class NumpyOps(Ops):
         return np.asarray(x).astype(numpy_dtype(dtype))
 
     def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        powers = np.exp(_float(x) - _float(x).max(axis, keepdims=True))
+        powers = np.exp(_float(x) - _float(x).max(axis, keepdims=True, initial=-np.inf))
         return powers / powers.sum(axis, keepdims=True)
 
     def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        shifted = _float(x) - _float(x).max(axis, keepdims=True)
+        shifted = _float(x) - _float(x).max(axis, keepdims=True, initial=-np.inf)
         return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:

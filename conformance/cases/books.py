@@ -34,7 +34,14 @@ def cases() -> list[Case]:
             "unknown-until-data",
             "D-4",
             [DENSE_MLP, TO, ["initialize", {"law": law("Ramp", counted=True)}], CALL, CALL],
-            [[1, "shapes"], [2, "law_calls"], [2, "states"], [3, "shapes"], [3, "law_calls"], [4, "law_calls"]],
+            [
+                [1, "shapes"],
+                [2, "law_calls"],
+                [2, "states"],
+                [3, "shapes"],
+                [3, "law_calls"],
+                [4, "law_calls"],
+            ],
             {
                 "1": {"shapes": {**SHAPES, "0.weight": [256, None], "1.weight": [10, None]}},
                 "2": {"law_calls": []},

@@ -46,6 +46,13 @@ OWN_WEIGHTS = graph(
     parameters={"factor": {"shape": [None]}, "matrix": {"shape": [3, None]}},
     build={"factor": ["x.-1"], "matrix": [3, "x.-1"]},
 )
+GAIN_OF_Y = graph(
+    [["a", "ops.sum", ["x"]], ["b", "ops.multiply", ["y", "self.gain"]], ["z", "ops.add", ["a", "b"]]],
+    "z",
+    inputs=["x", "y"],
+    parameters={"gain": {"shape": [None], "role": "scale"}},
+    build={"gain": ["y.-1"]},
+)
 TIED_MODULE = graph(
     [["h", "first", ["x"]], ["h", "again", ["h"]], ["y", "out", ["h"]]],
     "y",
@@ -320,8 +327,14 @@ def defer() -> list[Case]:
         _core(
             "defer.append-then-failed-call",
             "D-9",
-            [NET, TO, SEED, ["append", {"spec": dense(2)}],
-             ["call", {"inputs": [numbers([[1, 2]], "int32")], "goes_on": True}], CALL],
+            [
+                NET,
+                TO,
+                SEED,
+                ["append", {"spec": dense(2)}],
+                ["call", {"inputs": [numbers([[1, 2]], "int32")], "goes_on": True}],
+                CALL,
+            ],
             [[4, "error"], [4, "states"], [5, "values"], [5, "output"]],
             oracle="reference",
             needs=("core.defer.append-after-call",),
@@ -329,8 +342,15 @@ def defer() -> list[Case]:
         _core(
             "defer.new-part-called-alone",
             "D-14",
-            [NET, TO, SEED, CALL, ["append", {"spec": dense(2)}], ["call", {"inputs": [spread(2, 3)], "path": "2"}],
-             ["to", {"compile": False}]],
+            [
+                NET,
+                TO,
+                SEED,
+                CALL,
+                ["append", {"spec": dense(2)}],
+                ["call", {"inputs": [spread(2, 3)], "path": "2"}],
+                ["to", {"compile": False}],
+            ],
             [[5, "states"], [5, "output.owned"], [5, "output"], [6, "backend"]],
             oracle="reference",
             needs=("core.defer.append-after-call",),
@@ -345,8 +365,12 @@ def defer() -> list[Case]:
         _core(
             "defer.empty-keyword-input",
             "D-12",
-            [["construct", {"spec": TWO_INPUTS}], TO, SEED,
-             ["call", {"inputs": [X], "named": {"y": numbers([[], []])}}]],
+            [
+                ["construct", {"spec": TWO_INPUTS}],
+                TO,
+                SEED,
+                ["call", {"inputs": [X], "named": {"y": numbers([[], []])}}],
+            ],
             [[3, "error"], [3, "states"]],
             needs=("core.defer.keyword-inputs",),
         ),
@@ -458,6 +482,19 @@ def infer() -> list[Case]:
             [["construct", {"spec": chain(dense(7), GAIN)}], TO, SEED, CALL],
             [[1, "shapes"], [3, "shapes"], [3, "output"]],
             oracle="reference",
+        ),
+        _core(
+            "infer.own-build-keyword-input",
+            "D-12",
+            [
+                ["construct", {"spec": GAIN_OF_Y}],
+                TO,
+                SEED,
+                ["call", {"inputs": [X], "named": {"y": spread(2, 3)}}],
+            ],
+            [[3, "shapes"], [3, "output"]],
+            oracle="reference",
+            needs=("core.infer.own-build",),
         ),
         _core(
             "infer.own-build-dry",

@@ -51,9 +51,17 @@ def native() -> list[Case]:
                 )
     found += [
         _extra("native.chain.deferred", "W-3", [NET, TO, SEED, ["native", {}]], [[3, "native.memory"]]),
-        _extra("native.chain.set-at-once", "W-3",
-               [["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}], TO,
-                ["set", {"path": "weight", "data": spread(11, 3)}], ["native", {}]], [[3, "native.memory"]]),
+        _extra(
+            "native.chain.set-at-once",
+            "W-3",
+            [
+                ["construct", {"spec": layer("Embedding", num_embeddings=11, embedding_dim=3)}],
+                TO,
+                ["set", {"path": "weight", "data": spread(11, 3)}],
+                ["native", {}],
+            ],
+            [[3, "native.memory"]],
+        ),
         _extra("native.chain.ready", "W-2", [NET, TO, SEED, CALL, ["native", {}]], [[4, "native.memory"]]),
         _extra(
             "native.composite.deferred",

@@ -116,6 +116,7 @@ ROWS: tuple[Row, ...] = (
     ("slope", layer("LeakyReLU", negative_slope=0.2), (2, 3, 7)),
     ("plain", layer("Softmax"), (2, 3, 7)),
     ("axis", layer("Softmax", axis=1), (2, 3, 7)),
+    ("empty-axis", layer("Softmax", axis=0), (0, 7)),
     ("plain", layer("Dropout"), (2, 3, 7)),
 )
 
@@ -251,7 +252,7 @@ def covering() -> list[Case]:
         },
     }
     tables["AvgPool2d"] = {**tables["MaxPool2d"], "count_include_pad": [True, False]}
-    sizes = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
+    sizes: dict[int, list[tuple[int, ...]]] = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
     found: list[Case] = []
     for kind, table in tables.items():
         rows: Any = make(table, strength=3)

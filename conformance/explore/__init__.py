@@ -11,12 +11,12 @@ from isomorph.errors import PackageNotInstalledError
 
 
 def search(names: list[str], examples: int, seed: int, say: Callable[[str], None]) -> int:
-    """Search on backends as `isomorph.conformance.explore.search.search` does.
+    """Search on backends as `isomorph.conformance.explore.lane.search` does.
 
     Raises `PackageNotInstalledError` where Hypothesis is missing.
     """
     try:
-        from .search import search as found
+        from .lane import search as found
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise

@@ -59,10 +59,10 @@ class Draws:
         """Return True once in so many times."""
         return self.number(0, one_in - 1) == one_in - 1
 
-    def some(self, most: int, body: Callable[[int], None]) -> None:
-        """Do something with 0, 1, 2...: never, once or more."""
+    def some(self, most: int, stop: int, body: Callable[[int], None]) -> None:
+        """Do something with 0, 1, 2...: never, once or more; it stops once in so many times."""
         for position in range(most):
-            if not self._draw(_once(most, body, position)):
+            if not self._draw(_once(stop, body, position)):
                 return
 
     def options(self, **choices: Iterable[Any]) -> Data:
@@ -71,9 +71,9 @@ class Draws:
 
 
 @st.composite
-def _once(draw: st.DrawFn, most: int, body: Callable[[int], None], position: int) -> bool:
+def _once(draw: st.DrawFn, stop: int, body: Callable[[int], None], position: int) -> bool:
     """Do it once or stop: one thing to Hypothesis, which can then leave it out as a whole."""
-    goes_on = draw(st.integers(0, most)) > 0
+    goes_on = draw(st.integers(0, stop - 1)) > 0
     if goes_on:
         body(position)
     return goes_on

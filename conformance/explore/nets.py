@@ -69,7 +69,7 @@ def chain(draws: Draws, here: Here, depth: int, shares: bool = False) -> tuple[D
         else:
             add(layer(draws, here, wrong=draws.rarely(40)))
 
-    draws.some(4, child)
+    draws.some(4, 5, child)
     return {"kind": "Sequential", "children": children}, given[-1]
 
 
@@ -96,7 +96,7 @@ class _Graph:
 
     def drawn(self) -> Drawn:
         """Write the lines and return the module."""
-        self.draws.some(5, self._any_line)
+        self.draws.some(5, 6, self._any_line)
         if not self.program:
             self._line("v0", "x", "layer")
         if "y" in self.names and not any("y" in str(line[2]) for line in self.program):

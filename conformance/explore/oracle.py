@@ -54,9 +54,8 @@ class Shaken(Forward):
         y = super().layer(node, x)
         if isinstance(x, Unknown) or isinstance(y, Unknown):
             return y
-        terms = (
-            x.shape[-1] if weight is None else weight.value[0].size if weight.value.ndim > 1 else x[0].size
-        )
+        values: Any = None if weight is None else weight.value
+        terms = x.shape[-1] if values is None else values[0].size if values.ndim > 1 else x[0].size
         return self._off(y, np.abs(x).max(initial=0.0) * factor * terms**0.5)
 
     def function_of(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:

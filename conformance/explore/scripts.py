@@ -39,7 +39,7 @@ VERBS = (
 EDITS = {"append", "assign", "remove", "tie"}
 INPUTS = ("plain", "batch", "salt", "batch", "size", "rank", "type", "zero")
 BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select")
-OFTEN = ("call", "initialize", "set", "mode", "gradients")
+OFTEN = ("call", "initialize", "set", "mode", "gradients", "structure", "tie")
 
 
 class ModelFaultError(Exception):
@@ -83,11 +83,11 @@ class _Writer:
         draws = self.draws
         self._step("construct", spec=self.drawn.spec)
         self._learn_sizes()
-        draws.some(2, lambda _: self._any(draws.one(BEFORE)))
+        draws.some(2, 2, lambda _: self._any(draws.one(BEFORE)))
         self._step("to", **self._options())
         if not draws.rarely(4):
             self._step("initialize", seed=draws.one((11, 0, 2**31)))
-        draws.some(8, lambda _: self._any(draws.one(VERBS + OFTEN)))
+        draws.some(10, 16, lambda _: self._any(draws.one(VERBS + OFTEN)))
         self._call(plain=True)
         if draws.rarely(3):
             self._step("mode", training=False)
@@ -350,16 +350,12 @@ class _Writer:
         """Let two parameters of one shape be one."""
         where = self._net
         state = [each for each in self._state(where) if each["trainable"] and each["path"].endswith("weight")]
-        if len(state) < 2:
-            return
-        one = self.draws.one(state)
-        others = [
-            each
-            for each in state
-            if each["shape"] == one["shape"] and each is not one and one["value"] is not None
+        pairs = [
+            (a["path"], b["path"]) for a in state for b in state if a is not b and a["shape"] == b["shape"]
         ]
-        if others:
-            self._step("tie", there=self.draws.one(others)["path"], here=one["path"], **where)
+        if pairs:
+            there, here = self.draws.one(pairs)
+            self._step("tie", there=there, here=here, **where)
 
     def _select(self) -> None:
         self._step("select", pattern=self.draws.one((".*bias", ".*", r"0\..*", ".*weight")), **self._net)

@@ -76,8 +76,8 @@ class _Program:
 
     def _graph(self, node: Node, inputs: list[Any], named: dict[str, Any]) -> list[Any]:
         names = node.options.get("inputs", ["x"])
-        self.fill(node, dict(zip(names, inputs)))
         values = {**dict(zip(names, inputs)), **named}
+        self.fill(node, dict(values))
         for result, callee, arguments, *rest in node.options["program"]:
             given = [self._argument(node, each, values) for each in arguments]
             if callee.partition(".")[0] in ("ops", "operator"):

@@ -232,7 +232,7 @@ def softmax(x: Array, axis: int) -> Array:
 
 def log_softmax(x: Array, axis: int) -> Array:
     """Return ``x`` less the logarithm of the sum of ``exp(x)`` over an axis."""
-    shifted = x - x.max(axis, keepdims=True)
+    shifted = x - x.max(axis, keepdims=True, initial=-math.inf)
     result: Array = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
     return result
 

@@ -69,7 +69,7 @@ class Mutant:
 _known: dict[str, Mutant] = {}
 
 
-def mutant(kills: str, beside: int = 0, of: str = registry.DEFAULT) -> Callable[[Any], Any]:
+def mutant(kills: str, beside: int = 2, of: str = registry.DEFAULT) -> Callable[[Any], Any]:
     """Enter a function as a mutant: its name is the mutant's, its docstring the fault.
 
     Args:

@@ -27,7 +27,7 @@ def errors_give_no_next_step(patch: Patch) -> None:
     patch(errors.ShapeMismatchError, "at", classmethod(at))
 
 
-@mutant(kills="core.error.integers-to-dense")
+@mutant(kills="core.error.integers-to-dense", beside=5)
 def integers_are_let_in(patch: Patch) -> None:
     """A layer that computes in floating point takes integers."""
     for module in (rules, dense, conv, norm):
@@ -61,18 +61,15 @@ def native_is_none_before_data(patch: Patch) -> None:
     patch(parameter.Parameter, "native", property(lambda each: read(each) if each.is_ready else None))
 
 
-@mutant(kills="core.infer.another-feature-size-native")
+@mutant(kills="core.infer.another-feature-size-native", beside=7)
 def later_calls_are_not_checked(patch: Patch) -> None:
     """Once called, a net sends inputs of any size straight to the framework."""
 
     def call(original: Any, module: Any, inputs: Any, named: Any) -> Any:
         run = module._isomorph.run
-        ready = run is not None and len(inputs) == 1 and not named
-        return (
-            run(inputs[0])
-            if ready and not module._isomorph.binding.stale
-            else original(module, inputs, named)
-        )
+        if run is None or len(inputs) != 1 or named or module._isomorph.binding.stale:
+            return original(module, inputs, named)
+        return run(inputs[0])
 
     patch.around(calls, "call", call)
 
@@ -96,7 +93,7 @@ def scalars_are_let_in(patch: Patch) -> None:
         patch(module, "require_rank", lambda layer, x, **limits: None)
 
 
-@mutant(kills="core.error.recover-after-deep-mismatch")
+@mutant(kills="core.error.recover-after-deep-mismatch", beside=5)
 def failed_call_breaks_the_net(patch: Patch) -> None:
     """After a call that failed, a net refuses every other."""
 

@@ -16,7 +16,7 @@ from .catalog import Patch, mutant
 Parameter = parameter.Parameter
 
 
-@mutant(kills="core.init.law.uniform")
+@mutant(kills="core.init.law.uniform", beside=5)
 def stream_by_count(patch: Patch) -> None:
     """Random streams are keyed by how many were made before, not by path."""
     count = itertools.count()
@@ -29,7 +29,7 @@ def layers_draw_alike(patch: Patch) -> None:
     patch.around(streams, "generator_for", lambda make, seed, path: make(seed, path.rpartition(".")[2]))
 
 
-@mutant(kills="core.init.order-of-parts-does-not-matter")
+@mutant(kills="core.init.order-of-parts-does-not-matter", beside=12)
 def stream_by_readiness(patch: Patch) -> None:
     """Values depend on how many parameters of the net had some before."""
 
@@ -43,7 +43,7 @@ def stream_by_readiness(patch: Patch) -> None:
     patch.around(Parameter, "draw", draw)
 
 
-@mutant(kills="core.init.other-layers-do-not-matter")
+@mutant(kills="core.init.other-layers-do-not-matter", beside=5)
 def stream_by_size_of_the_net(patch: Patch) -> None:
     """Values depend on how many parameters the net has."""
 
@@ -83,7 +83,7 @@ def drawn_in_the_nets_type(patch: Patch) -> None:
     patch.around(laws.Uniform, "__call__", call)
 
 
-@mutant(kills="layers.conv1d.initial.default")
+@mutant(kills="layers.conv1d.initial.default", beside=5)
 def fans_are_swapped_for_convolutions(patch: Patch) -> None:
     """The fan in of a convolution is its fan out."""
 
@@ -115,13 +115,13 @@ def fans_ignore_groups(patch: Patch) -> None:
     patch.around(Parameter, "draw", draw)
 
 
-@mutant(kills="layers.conv1d.initial.default")
+@mutant(kills="layers.conv1d.initial.default", beside=5)
 def fans_ignore_the_window(patch: Patch) -> None:
     """The fans of a convolution count its channels and not its window."""
     patch(laws, "fans", lambda name, shape, law="": (shape[1], shape[0]))
 
 
-@mutant(kills="core.init.weights-only")
+@mutant(kills="core.init.weights-only", beside=7)
 def biases_follow_the_nets_law(patch: Patch) -> None:
     """A law given to a net is for its biases too."""
     _law_for_role(patch, "bias")
@@ -157,13 +157,13 @@ def own_parameters_start_at_zero(patch: Patch) -> None:
     patch.around(parameter, "default_law", default)
 
 
-@mutant(kills="core.init.force-redraws")
+@mutant(kills="core.init.force-redraws", beside=5)
 def force_keeps_values(patch: Patch) -> None:
     """With force, ready parameters keep their values all the same."""
     patch.around(initialize, "draw_values", lambda draw, parameters, force=False: draw(parameters))
 
 
-@mutant(kills="core.init.again-keeps-and-warns")
+@mutant(kills="core.init.again-keeps-and-warns", beside=8)
 def initialize_overwrites(patch: Patch) -> None:
     """A second request draws ready parameters anew, without force."""
     patch.around(
@@ -251,7 +251,7 @@ def outermost_module_wins(patch: Patch) -> None:
     patch.around(Parameter, "_enclosing", enclosing)
 
 
-@mutant(kills="core.init.precedence.later-pattern")
+@mutant(kills="core.init.precedence.later-pattern", beside=9)
 def earlier_request_wins(patch: Patch) -> None:
     """Of two requests of one rank, the earlier holds."""
 

@@ -16,7 +16,7 @@ from .catalog import Patch, mutant
 Parameter = parameter.Parameter
 
 
-@mutant(kills="core.state.paths")
+@mutant(kills="core.state.paths", beside=7)
 def paths_are_sorted(patch: Patch) -> None:
     """Parameters are listed by the alphabet, not in the order of the tree."""
 
@@ -38,7 +38,7 @@ def paths_are_shortened(patch: Patch) -> None:
     patch.around(tree.Tree, "state", state)
 
 
-@mutant(kills="core.state.set-then-read")
+@mutant(kills="core.state.set-then-read", beside=8)
 def set_is_dropped_when_ready(patch: Patch) -> None:
     """Values set on a ready parameter are dropped."""
     patch.around(Parameter, "set", lambda assign, each, array: None if each.is_ready else assign(each, array))
@@ -111,7 +111,7 @@ def copies_share_values(patch: Patch) -> None:
     patch(Parameter, "__deepcopy__", lambda each, memo: each)
 
 
-@mutant(kills="core.state.copy-ready")
+@mutant(kills="core.state.copy-ready", beside=5)
 def copies_lose_values(patch: Patch) -> None:
     """A copy of a net that has values waits for data."""
     patch.around(Parameter, "__getstate__", lambda state, each: {**state(each), "_value": None})

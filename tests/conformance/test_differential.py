@@ -62,7 +62,11 @@ def test_a_text_that_no_case_compares(seen: dict[str, Any]) -> None:
         other[4]["result"]["text"] += "!"
 
     (difference,) = found(seen, "core.state.texts", change)
-    assert (difference["step"], difference["observable"], difference["backends"]) == (4, "text", ["one", "two"])
+    assert (difference["step"], difference["observable"], difference["backends"]) == (
+        4,
+        "text",
+        ["one", "two"],
+    )
 
 
 def test_an_error_message(seen: dict[str, Any]) -> None:

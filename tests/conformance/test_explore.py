@@ -22,7 +22,7 @@ from isomorph.conformance.explore import scripts as scripts_module
 from isomorph.conformance.explore.layers import LAYERS
 from isomorph.conformance.explore.oracle import everything
 from isomorph.conformance.explore.scripts import Script, scripts
-from isomorph.conformance.explore.search import search
+from isomorph.conformance.explore.lane import search
 from isomorph.conformance.manifest import by_id, load
 from isomorph.conformance.model import formulas
 from isomorph.conformance.model.machine import Machine
@@ -150,7 +150,7 @@ def test_a_lost_worker_is_a_find_and_the_search_goes_on(monkeypatch: pytest.Monk
         return real(self, steps, timeout)
 
     monkeypatch.setattr(Worker, "run", run)
-    monkeypatch.setattr("isomorph.conformance.explore.search.SHRINK_S", 10.0)
+    monkeypatch.setattr("isomorph.conformance.explore.lane.SHRINK_S", 10.0)
     said: list[str] = []
     assert search(["numpy"], 60, 0, said.append) == 1
     assert "crash" in said[0]
@@ -193,7 +193,7 @@ def test_command_exits_with_zero_and_writes_nothing(monkeypatch: pytest.MonkeyPa
 
 def test_without_hypothesis_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hypothesis", None)
-    monkeypatch.delitem(sys.modules, f"{explore.__name__}.search")
+    monkeypatch.delitem(sys.modules, f"{explore.__name__}.lane")
     with pytest.raises(PackageNotInstalledError, match=r'pip install "isomorph\[conformance\]"'):
         explore.search(["numpy"], 1, 0, print)
 

@@ -78,7 +78,12 @@ def test_a_provisional_case_is_shown_and_does_not_count() -> None:
     made = report(entry(*PASSED, ("core.new", "fail")))
     assert made["verdict"]["ok"]
     assert made["backends"][0]["required"] == 2
-    assert made["backends"][0]["results"][-1] == {"id": "core.new", "status": "fail", "ms": 1.0, "attempts": 1}
+    assert made["backends"][0]["results"][-1] == {
+        "id": "core.new",
+        "status": "fail",
+        "ms": 1.0,
+        "attempts": 1,
+    }
 
 
 def test_a_problem_of_the_profile_fails() -> None:

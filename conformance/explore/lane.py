@@ -69,13 +69,10 @@ class Subject:
 
     def expects(self, observable: str, steps: list[Any]) -> bool:
         """Return whether the profile expects this of a layer and a type that are in the steps."""
-        inside = {kind.lower() for kind in kinds(steps)}
         types = {arguments.get("dtype") for verb, arguments in steps if verb == "to"}
-        for name, expectation in self.profile.expectations.items():
-            level, feature, *row = name.split(".")
-            if level == "layers" and feature in inside and row[0] == "type" and row[-1] in types:
-                return observable == expectation.observable
-        return False
+        named = {f"extras.types.{kind.lower()}-{dtype}" for kind in kinds(steps) for dtype in types}
+        rows = [each for name, each in self.profile.expectations.items() if name in named]
+        return any(each.observable == observable for each in rows)
 
     def run(self, steps: list[Any]) -> tuple[list[Any], Mismatch | None]:
         """Return what the worker saw, or how it failed to answer."""
@@ -157,7 +154,7 @@ class Search:
             deadline=None,
             phases=(Phase.generate, Phase.shrink),
             verbosity=Verbosity.quiet,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]
             report_multiple_bugs=False,
             print_blob=False,
         )

@@ -1,0 +1,157 @@
+"""Faults of native objects: what they hold, list and return, and in which mode they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isomorph import nn
+from isomorph.conformance.mutants import Patch, mutant
+
+from .. import adapter, layers
+from ..adapter import NumpyAdapter
+
+
+@mutant(kills="extras.native.dense.deferred", beside=6)
+def allocates_at_construct(patch: Patch) -> None:
+    """Dense takes memory for the widest input it may meet."""
+
+    def construct(original: Any, native: Any, layer: Any, binding: Any) -> None:
+        original(native, layer, binding)
+        if layer.in_features is None:
+            native.kernel = np.zeros((layer.units, 4096), "float32")
+
+    patch.around(layers.Dense, "__init__", construct)
+
+
+@mutant(kills="extras.native.dense.parameters")
+def keeps_a_copy_under_another_name(patch: Patch) -> None:
+    """A native module lists its weight a second time."""
+
+    def materialize(original: Any, self: Any, binding: Any, modules: Any) -> None:
+        original(self, binding, modules)
+        for module in modules:
+            native = binding.natives[id(module)]
+            if isinstance(native, layers.Dense):
+                native.kernel = native.weight.T
+
+    patch.around(NumpyAdapter, "materialize", materialize)
+
+
+@mutant(kills="extras.native.dense.class")
+def native_is_a_stand_in(patch: Patch) -> None:
+    """Dense is lowered to a class that is not the one of the profile."""
+
+    class StandIn(adapter.NumpyModule):
+        weight: Any = None
+        bias: Any = None
+        __init__ = layers.Dense.__init__
+        __call__ = layers.Dense.__call__
+
+    patch.item(NumpyAdapter.table, nn.Dense, (StandIn, NumpyAdapter.table[nn.Dense][1]))
+
+
+@mutant(kills="extras.native.composite.user-class")
+def composites_lose_their_class(patch: Patch) -> None:
+    """A user's module is lowered to a plain callable."""
+
+    def compose(original: Any, self: Any, module: Any, attributes: Any, binding: Any) -> Any:
+        native = original(self, module, attributes, binding)
+        kind = type(module.__class__.__name__, (adapter.NumpyModule,), {})
+        names = [name for cls in type(native).__mro__[::-1] for name in vars(cls) if name[:2] != "__"]
+        for name in (*names, "__call__"):
+            setattr(kind, name, getattr(type(native), name, None))
+        plain: Any = kind.__new__(kind)
+        vars(plain).update(vars(native))
+        return plain
+
+    patch.around(NumpyAdapter, "compose", compose)
+
+
+@mutant(kills="extras.native.tensors.numpy-in", beside=5)
+def outputs_are_not_native(patch: Patch) -> None:
+    """A call returns what can be made an array, but is none."""
+
+    class Result:
+        def __init__(self, values: Any) -> None:
+            self.values = values
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return self.values
+
+    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
+        run = original(self, binding, module)
+        return lambda *values, **named: Result(run(*values, **named))
+
+    patch.around(NumpyAdapter, "runner", runner)
+
+
+@mutant(kills="core.infer.another-batch-size")
+def first_batch_size_is_kept(patch: Patch) -> None:
+    """A call gives as many rows as the first one did."""
+
+    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
+        run, first = original(self, binding, module), []
+
+        def call(*values: Any, **named: Any) -> Any:
+            output = run(*values, **named)
+            if isinstance(output, np.ndarray) and output.ndim:
+                first.append(len(output))
+                output = np.resize(output, (first[0], *output.shape[1:]))
+            return output
+
+        return call
+
+    patch.around(NumpyAdapter, "runner", runner)
+
+
+@mutant(kills="core.state.set-then-call", beside=8)
+def calls_use_old_values(patch: Patch) -> None:
+    """Values that are set are read back, but calls use those before."""
+
+    def write(self: Any, slot: Any, array: Any) -> None:
+        vars(slot.owner)[f"newest_{slot.native_name}"] = array
+
+    def read(original: Any, self: Any, slot: Any) -> Any:
+        return vars(slot.owner).get(f"newest_{slot.native_name}", original(self, slot))
+
+    patch(NumpyAdapter, "write", write)
+    patch.around(NumpyAdapter, "read", read)
+
+
+@mutant(kills="layers.embedding.tied-set")
+def tied_parameters_are_stored_apart(patch: Patch) -> None:
+    """Each layer that holds a tied parameter stores a copy of its own."""
+
+    def materialize(original: Any, self: Any, binding: Any, modules: Any) -> None:
+        original(self, binding, modules)
+        for slots in binding.slots.values():
+            for slot in slots[1:]:
+                value = getattr(slot.owner, slot.native_name)
+                setattr(slot.owner, slot.native_name, None if value is None else value.copy())
+
+    patch.around(NumpyAdapter, "materialize", materialize)
+
+
+@mutant(kills="train.mode.part-of-a-net")
+def modes_are_the_nets(patch: Patch) -> None:
+    """Every part is in the mode of the whole net."""
+
+    def set_mode(original: Any, self: Any, binding: Any) -> None:
+        for native in binding.natives.values():
+            native.training = binding.root.training
+
+    patch.around(NumpyAdapter, "set_mode", set_mode)
+
+
+@mutant(kills="train.mode.before-backend")
+def modes_before_lowering_are_lost(patch: Patch) -> None:
+    """A mode that was set before the net was lowered is lost."""
+
+    def set_mode(original: Any, self: Any, binding: Any) -> None:
+        if binding.root._isomorph.binding is binding and binding.memory.setdefault("is_new", True) is False:
+            original(self, binding)
+        binding.memory["is_new"] = False
+
+    patch.around(NumpyAdapter, "set_mode", set_mode)
