@@ -157,15 +157,17 @@ def test_initial_values_are_bit_identical(framework: Adapter, lazy: bool) -> Non
         np.testing.assert_array_equal(net.parameters()[path].numpy(), parameter.numpy())
 
 
-def test_gradients_of_what_no_parameter_reaches_are_zero(framework: Adapter) -> None:
+@pytest.mark.parametrize("is_called", [True, False], ids=["called", "left"])
+def test_gradients_of_what_no_parameter_reaches_are_zero(framework: Adapter, is_called: bool) -> None:
     class Idle(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.unused = nn.Dense(3)
+            self.unused = nn.Dense(3, in_features=13)
 
         def forward(self, x):
-            self.unused(x)
-            return ops.relu(x)
+            if is_called:
+                self.unused(x)
+            return ops.relu(x) if is_called else x
 
     net = Idle().to(framework.name)
     if framework.name == "numpy":

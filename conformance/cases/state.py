@@ -6,6 +6,7 @@ from typing import Any
 
 from .core import (
     CALL,
+    GAIN,
     KNOWN,
     NET,
     RESIDUAL,
@@ -472,6 +473,16 @@ def errors() -> list[Case]:
         _core("error.size-deep-in-a-tree", "E-1", in_a_tree, [[3, "error"]]),
         bad("size-known-to-constructor", "E-1", [KNOWN, TO, SEED, ["call", {"inputs": [spread(2, 11)]}]]),
         bad("size-after-data", "E-1", [*READY, ["call", {"inputs": [spread(3, 11)]}]], needs=after),
+        bad(
+            "shapes-that-do-not-broadcast",
+            "E-6",
+            [
+                ["construct", {"spec": chain(dense(7), GAIN)}],
+                TO,
+                ["set", {"path": "1.gain", "data": spread(6)}],
+                CALL,
+            ],
+        ),
         bad(
             "batch-that-becomes-features",
             "E-1",

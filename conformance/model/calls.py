@@ -62,7 +62,7 @@ class _Program:
     """What shapes and numbers share: containers and programs are followed in the same way."""
 
     def __init__(self, net: Net) -> None:
-        self.net = net
+        self.net, self.at = net, net.root
 
     def run(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> list[Any]:
         """Return a node's outputs."""
@@ -80,6 +80,7 @@ class _Program:
         self.fill(node, dict(values))
         for result, callee, arguments, *rest in node.options["program"]:
             given = [self._argument(node, each, values) for each in arguments]
+            self.at = node
             if callee.partition(".")[0] in ("ops", "operator"):
                 values[result] = self.function_of(callee.removeprefix("ops."), given, rest[0] if rest else {})
             else:
@@ -170,7 +171,10 @@ class _Tracer(_Program):
         flat = [one for each in given for one in (each if isinstance(each, list) else [each])]
         dtypes = [each[1] if isinstance(each, tuple) else type(each) for each in flat]
         dtypes = [each for each in dtypes if each is not str]
-        output = compute(name, [zeros(each) for each in given], options)
+        try:
+            output = compute(name, [zeros(each) for each in given], options)
+        except ValueError as error:
+            raise Refused("ForwardError", path=self.net.label(self.at)) from error
         # A shape alone says nothing of a type.
         dtype = None if None in dtypes else functions.result_dtype(name, dtypes, options)
         if isinstance(output, list):

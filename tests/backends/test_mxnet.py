@@ -470,6 +470,20 @@ def test_deviation_running_variance_of_a_hybridized_native(np_mode):
     close((variance(hybridized) - 0.9) * 2, variance(bound) - 0.9, 1e-6)
 
 
+def test_deviation_log_softmax():
+    x = (10 * np.random.default_rng(0).standard_normal((640, 5))).clip(-30, 30).astype("float32")
+    shifted = x.astype("float64") - x.max(-1, keepdims=True)
+    expected = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    off = np.abs(
+        nn.Dense(5, "log_softmax", weight_init=identity, bias=False).to("mxnet")(x).asnumpy() - expected
+    ).max()
+    assert 1e-6 < off < 1e-5
+
+
+def identity(name, shape, dtype, generator):
+    return np.eye(*shape, dtype="float32")
+
+
 @COMPILE
 def test_deviation_empty_batch(compile, np_mode):
     net = MLP().to("mxnet", compile=compile)

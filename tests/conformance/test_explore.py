@@ -19,10 +19,10 @@ from isomorph.conformance.cases.write import case, kinds
 from isomorph.conformance.cli import app
 from isomorph.conformance.compare import first_mismatch
 from isomorph.conformance.explore import scripts as scripts_module
+from isomorph.conformance.explore.lane import search
 from isomorph.conformance.explore.layers import LAYERS
 from isomorph.conformance.explore.oracle import everything
 from isomorph.conformance.explore.scripts import Script, scripts
-from isomorph.conformance.explore.lane import search
 from isomorph.conformance.manifest import by_id, load
 from isomorph.conformance.model import formulas
 from isomorph.conformance.model.machine import Machine
