@@ -6,7 +6,6 @@ from typing import Any
 
 from .core import (
     CALL,
-    GAIN,
     KNOWN,
     NET,
     RESIDUAL,
@@ -455,6 +454,12 @@ TWO_INPUTS_EQUAL = graph(
 )
 
 
+SCALED = graph(
+    [["y", "ops.multiply", ["x", "self.gain"]]],
+    "y",
+    parameters={"gain": {"shape": [None], "role": "scale"}},
+    build={"gain": ["x.-1"]},
+)
 # All elements in one row, so that the batch's size matters.
 FLAT = [["y", "ops.reshape", ["x"], {"shape": [1, -1]}]]
 
@@ -477,7 +482,7 @@ def errors() -> list[Case]:
             "shapes-that-do-not-broadcast",
             "E-6",
             [
-                ["construct", {"spec": chain(dense(7), GAIN)}],
+                ["construct", {"spec": chain(dense(7), SCALED)}],
                 TO,
                 ["set", {"path": "1.gain", "data": spread(6)}],
                 CALL,

@@ -123,16 +123,17 @@ class _Tracer(_Program):
         self.sizes: Sizes = {}
 
     def fill(self, node: Node, inputs: dict[str, Any]) -> None:
-        """Fill unknown sizes as the module's build says."""
-        for name, sizes in node.options.get("build", {}).items():
+        """Fill unknown sizes as the module's build says; it is asked while one is unknown."""
+        sizes = node.options.get("build", {})
+        if all(None not in self._shape(each) for each in node.parameters.values()):
+            return
+        for name, wanted in sizes.items():
             parameter = node.parameters[name]
-            if None in self._shape(parameter):
-                self.sizes[parameter] = tuple(
-                    inputs[size.partition(".")[0]][0][int(size.partition(".")[2])]
-                    if isinstance(size, str)
-                    else size
-                    for size in sizes
-                )
+            shape = tuple(_size(each, inputs) for each in wanted)
+            known = self._shape(parameter)
+            if any(old not in (None, new) for old, new in zip(known, shape)):
+                raise Refused("ShapeMismatchError", path=self.net.paths()[id(parameter)])
+            self.sizes[parameter] = shape
 
     def _shape(self, parameter: Parameter) -> tuple[int | None, ...]:
         return self.sizes.get(parameter, parameter.shape)
@@ -180,6 +181,14 @@ class _Tracer(_Program):
         if isinstance(output, list):
             return [(np.shape(each), dtype) for each in output]
         return np.shape(output), dtype
+
+
+def _size(size: Any, inputs: dict[str, Any]) -> Any:
+    """Return a size, read off an input where it is written as ``"x.-1"``."""
+    if not isinstance(size, str):
+        return size
+    name, _, axis = size.partition(".")
+    return inputs[name][0][int(axis)]
 
 
 def compute(name: str, given: list[Any], options: Spec) -> Any:
