@@ -21,14 +21,14 @@ from .state import State
 mutant = functools.partial(mutant, of="jax")
 
 
-@mutant(kills="layers.conv2d.plain.values", beside=2)
+@mutant(kills="layers.conv2d.plain.values")
 def kernel_is_transposed(patch: Patch) -> None:
     """The layout of a square window has height and width swapped."""
     lower, _ = JaxAdapter.table[nn.Conv2d]
     patch.item(JaxAdapter.table, nn.Conv2d, (lower, {"weight": ("kernel", (3, 2, 1, 0))}))
 
 
-@mutant(kills="train.gradients.dense", beside=2)
+@mutant(kills="train.gradients.dense")
 def gradients_are_not_transposed(patch: Patch) -> None:
     """Gradients of kernels are handed over as if they lay as the description has them."""
 
@@ -44,7 +44,7 @@ def gradients_are_not_transposed(patch: Patch) -> None:
     patch.around(JaxAdapter, "gradients", gradients)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=1)
+@mutant(kills="train.batchnorm.running.one-step")
 def running_variance_is_biased(patch: Patch) -> None:
     """The running variance is Flax's own."""
 
@@ -61,7 +61,7 @@ def running_variance_is_biased(patch: Patch) -> None:
     patch.around(layers.BatchNorm, "__call__", call)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=1)
+@mutant(kills="train.batchnorm.running.one-step")
 def statistics_are_not_kept(patch: Patch) -> None:
     """The running statistics that a call returns are dropped."""
     patch(State, "update", lambda state, module, updates: None)
@@ -79,7 +79,7 @@ def gelu_is_flax_own(patch: Patch) -> None:
     patch(ops.JaxOps, "gelu", lambda self, x: linen.gelu(x))
 
 
-@mutant(kills="core.state.set-then-call", beside=2)
+@mutant(kills="core.state.set-then-call")
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A call closes over the values that it first ran with."""
 
@@ -148,7 +148,7 @@ def flatten_keeps_channels_last(patch: Patch) -> None:
     patch(layers, "moves_channels", lambda *_: False)
 
 
-@mutant(kills="core.init.two-layers-differ", beside=2)
+@mutant(kills="core.init.two-layers-differ")
 def values_are_flax_own(patch: Patch) -> None:
     """Parameters take the values of Flax's default initializer in place of the description's."""
 

@@ -18,7 +18,7 @@ from .framework import gluon
 mutant = functools.partial(mutant, of="mxnet")
 
 
-@mutant(kills="extras.native.dense.deferred", beside=4)
+@mutant(kills="extras.native.dense.deferred", beside=6)
 def allocates_at_construct(patch: Patch) -> None:
     """Dense holds a block with memory before it met data."""
     lower, layouts = MXNetAdapter.table[nn.Dense]
@@ -34,7 +34,7 @@ def allocates_at_construct(patch: Patch) -> None:
     patch.item(MXNetAdapter.table, nn.Dense, (changed, layouts))
 
 
-@mutant(kills="core.infer.dense-rank-3", beside=9)
+@mutant(kills="core.infer.dense-rank-3", beside=11)
 def dense_flattens(patch: Patch) -> None:
     """Dense merges all axes but the first, as Gluon's does by default."""
 
@@ -44,7 +44,7 @@ def dense_flattens(patch: Patch) -> None:
     patch.around(gluon.nn.Dense, "__init__", construct)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=4)
+@mutant(kills="train.batchnorm.running.one-step", beside=6)
 def running_variance_is_biased(patch: Patch) -> None:
     """The running variance moves towards the batch's biased variance."""
 
@@ -58,7 +58,7 @@ def running_variance_is_biased(patch: Patch) -> None:
     patch(layers.BatchNorm, "_statistics", statistics)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=5)
+@mutant(kills="train.batchnorm.running.one-step", beside=7)
 def graphs_drop_statistics(patch: Patch) -> None:
     """A compiled call leaves the running statistics as they were."""
 
@@ -69,7 +69,7 @@ def graphs_drop_statistics(patch: Patch) -> None:
     patch.around(Graph, "__init__", construct)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=4)
+@mutant(kills="train.batchnorm.running.one-step", beside=6)
 def momentum_is_not_turned(patch: Patch) -> None:
     """Gluon is given the weight of the new statistics as that of the old."""
 
@@ -92,7 +92,7 @@ def modes_are_the_nets(patch: Patch) -> None:
     patch.around(MXNetAdapter, "set_mode", set_mode)
 
 
-@mutant(kills="layers.conv2d.plain.last.shapes", beside=1)
+@mutant(kills="layers.conv2d.plain.last.shapes")
 def channels_stay_first(patch: Patch) -> None:
     """A convolution of channels-last images returns them channels first."""
 
@@ -103,14 +103,14 @@ def channels_stay_first(patch: Patch) -> None:
     patch.around(windows._Windowed, "hybrid_forward", forward)
 
 
-@mutant(kills="layers.avgpool2d.same.values", beside=1)
+@mutant(kills="layers.avgpool2d.same.values")
 def same_counts_its_padding(patch: Patch) -> None:
     """Average pooling counts the zeros of "same"."""
 
     patch(windows.AvgPool2D, "windows", windows._Windowed.windows)
 
 
-@mutant(kills="layers.gelu.plain.values", beside=5)
+@mutant(kills="layers.gelu.plain.values", beside=7)
 def gelu_is_an_approximation(patch: Patch) -> None:
     """GELU is computed by tanh."""
 
@@ -125,7 +125,7 @@ def gelu_is_an_approximation(patch: Patch) -> None:
     patch.around(layers, "_named", named)
 
 
-@mutant(kills="layers.layernorm.plain.values", beside=2)
+@mutant(kills="layers.layernorm.plain.values")
 def norms_have_another_eps(patch: Patch) -> None:
     """LayerNorm's epsilon is a thousandth, as elsewhere."""
 

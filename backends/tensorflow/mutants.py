@@ -31,7 +31,7 @@ def _after_lowering(patch: Patch, kind: type, change: Any) -> None:
     patch.item(TensorFlowAdapter.table, kind, (changed, layouts))
 
 
-@mutant(kills="extras.native.dense.deferred", beside=4)
+@mutant(kills="extras.native.dense.deferred", beside=6)
 def allocates_at_construct(patch: Patch) -> None:
     """Dense makes a variable before it is built."""
 
@@ -52,7 +52,7 @@ def kernel_is_transposed(patch: Patch) -> None:
     patch.around(windows, "_convolve", convolve)
 
 
-@mutant(kills="layers.conv2d.groups.values", beside=2)
+@mutant(kills="layers.conv2d.groups.values")
 def groups_are_reversed(patch: Patch) -> None:
     """Grouped convolutions give the first filters the last channels."""
 
@@ -65,13 +65,13 @@ def groups_are_reversed(patch: Patch) -> None:
     patch.around(windows, "_convolve", convolve)
 
 
-@mutant(kills="layers.conv2d.same-even-kernel.values", beside=4)
+@mutant(kills="layers.conv2d.same-even-kernel.values", beside=6)
 def same_pads_at_the_start(patch: Patch) -> None:
     """The odd extra zero of a convolution's "same" goes to the start."""
     patch.around(windows, "_same_widths", lambda widths, *rest: [pair[::-1] for pair in widths(*rest)])
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=1)
+@mutant(kills="train.batchnorm.running.one-step")
 def momentum_is_not_turned(patch: Patch) -> None:
     """Keras is given the weight of the new statistics as that of the old."""
 
@@ -81,7 +81,7 @@ def momentum_is_not_turned(patch: Patch) -> None:
     _after_lowering(patch, nn.BatchNorm, change)
 
 
-@mutant(kills="layers.batchnorm.plain.values", beside=1)
+@mutant(kills="layers.batchnorm.plain.values")
 def norms_keep_keras_eps(patch: Patch) -> None:
     """BatchNorm's eps is Keras's own."""
 
@@ -91,7 +91,7 @@ def norms_keep_keras_eps(patch: Patch) -> None:
     _after_lowering(patch, nn.BatchNorm, change)
 
 
-@mutant(kills="train.gradients.dense", beside=2)
+@mutant(kills="train.gradients.dense")
 def gradients_are_not_transposed(patch: Patch) -> None:
     """Gradients of kernels are handed over as if they lay as the description has them."""
 
@@ -113,7 +113,7 @@ def flatten_keeps_channels_last(patch: Patch) -> None:
     patch(layers, "moves_channels", lambda *_: False)
 
 
-@mutant(kills="train.dropout.training", beside=1)
+@mutant(kills="train.dropout.training")
 def dropout_asks_keras_for_the_mode(patch: Patch) -> None:
     """Dropout follows Keras's training argument, which a bound call does not give."""
     patch(layers.Dropout, "_trains", lambda native, training: training)
@@ -144,7 +144,7 @@ def tied_layouts_are_forgotten(patch: Patch) -> None:
     patch(variables, "TransposedView", View)
 
 
-@mutant(kills="layers.embedding.out-of-range", beside=1)
+@mutant(kills="layers.embedding.out-of-range")
 def embedding_clips(patch: Patch) -> None:
     """An index outside the table gives its first or last row."""
 

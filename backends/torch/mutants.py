@@ -30,7 +30,7 @@ def _after_lowering(patch: Patch, kind: type, change: Any) -> None:
     patch.item(TorchAdapter.table, kind, (changed, layouts))
 
 
-@mutant(kills="extras.native.dense.deferred", beside=4)
+@mutant(kills="extras.native.dense.deferred", beside=6)
 def allocates_at_construct(patch: Patch) -> None:
     """A lazy Linear holds a buffer before it met data."""
     _after_lowering(
@@ -69,7 +69,7 @@ def native_is_a_stand_in(patch: Patch) -> None:
     patch.item(TorchAdapter.table, nn.Dense, (lower, {}))
 
 
-@mutant(kills="extras.types.initial-float64", beside=7)
+@mutant(kills="extras.types.initial-float64", beside=9)
 def type_is_ignored(patch: Patch) -> None:
     """Parameters are made in single precision, whatever the net's type."""
 
@@ -81,7 +81,7 @@ def type_is_ignored(patch: Patch) -> None:
     patch.around(deferral, "tensor", lambda tensor, array: tensor(array).float())
 
 
-@mutant(kills="core.state.move-and-back", beside=2)
+@mutant(kills="core.state.move-and-back")
 def moves_lose_values(patch: Patch) -> None:
     """On another backend a net starts with zeros."""
 
@@ -96,7 +96,7 @@ def moves_lose_values(patch: Patch) -> None:
     patch.around(lowering, "bind", bind)
 
 
-@mutant(kills="layers.embedding.tied-set", beside=1)
+@mutant(kills="layers.embedding.tied-set")
 def tied_parameters_are_copies(patch: Patch) -> None:
     """Each layer that holds a tied parameter has a Parameter of its own."""
 
@@ -121,7 +121,7 @@ def modes_are_the_nets(patch: Patch) -> None:
     )
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=4)
+@mutant(kills="train.batchnorm.running.one-step", beside=6)
 def momentum_weighs_the_old(patch: Patch) -> None:
     """BatchNorm's momentum is the weight of the old statistics, as elsewhere."""
 
@@ -131,7 +131,7 @@ def momentum_weighs_the_old(patch: Patch) -> None:
     _after_lowering(patch, nn.BatchNorm, turn)
 
 
-@mutant(kills="layers.layernorm.plain.values", beside=2)
+@mutant(kills="layers.layernorm.plain.values")
 def norms_have_another_eps(patch: Patch) -> None:
     """LayerNorm's eps is a thousandth, as elsewhere."""
 
@@ -141,7 +141,7 @@ def norms_have_another_eps(patch: Patch) -> None:
     _after_lowering(patch, nn.LayerNorm, change)
 
 
-@mutant(kills="layers.gelu.plain.values", beside=2)
+@mutant(kills="layers.gelu.plain.values")
 def gelu_is_an_approximation(patch: Patch) -> None:
     """GELU is computed by tanh."""
 
@@ -151,13 +151,13 @@ def gelu_is_an_approximation(patch: Patch) -> None:
     _after_lowering(patch, nn.GELU, change)
 
 
-@mutant(kills="layers.conv2d.same-stride.values", beside=7)
+@mutant(kills="layers.conv2d.same-stride.values", beside=9)
 def same_pads_at_the_start(patch: Patch) -> None:
     """With strides, the odd extra zero of "same" goes to the start."""
     patch.around(layers, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
 
 
-@mutant(kills="layers.avgpool2d.same.values", beside=1)
+@mutant(kills="layers.avgpool2d.same.values")
 def same_counts_its_padding(patch: Patch) -> None:
     """Average pooling counts the zeros of "same"."""
 
@@ -171,7 +171,7 @@ def same_counts_its_padding(patch: Patch) -> None:
     patch.around(layers.Pool2d, "_same", same)
 
 
-@mutant(kills="layers.conv2d.plain.last.shapes", beside=2)
+@mutant(kills="layers.conv2d.plain.last.shapes")
 def channels_stay_first(patch: Patch) -> None:
     """A convolution of channels-last images returns them channels first."""
 
@@ -188,7 +188,7 @@ def flatten_keeps_channels_last(patch: Patch) -> None:
     patch(layers, "moves_channels", lambda *_: False)
 
 
-@mutant(kills="layers.embedding.negative-index", beside=1)
+@mutant(kills="layers.embedding.negative-index")
 def embedding_counts_from_the_end(patch: Patch) -> None:
     """A negative index counts from the end of the table."""
     patch.around(F, "embedding", lambda rows, x, weight, *rest: rows(x % len(weight), weight, *rest))
@@ -207,7 +207,7 @@ def gradients_add_up(patch: Patch) -> None:
     patch.around(TorchAdapter, "gradients", gradients)
 
 
-@mutant(kills="train.gradients.batchnorm-training", beside=2)
+@mutant(kills="train.gradients.batchnorm-training")
 def statistics_are_constants(patch: Patch) -> None:
     """In training, no gradient passes through the batch's statistics."""
 
@@ -226,7 +226,7 @@ def statistics_are_constants(patch: Patch) -> None:
     patch.around(F, "batch_norm", batch_norm)
 
 
-@mutant(kills="extras.compile.follows-values", beside=2)
+@mutant(kills="extras.compile.follows-values")
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A compiled call goes on with the values that it was compiled with."""
 

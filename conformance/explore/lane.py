@@ -124,10 +124,10 @@ class Search:
                 self.met_again += 1
                 return None
             if mismatch is not None:
+                # Where a worker was lost nobody knows at which step.
+                verb = script.steps[mismatch.step][0] if seen else ""
                 error = seen[mismatch.step]["error"] if mismatch.step < len(seen) else None
-                return Found(
-                    subject.name, mismatch, script.steps[mismatch.step][0], (error or {}).get("type", "")
-                )
+                return Found(subject.name, mismatch, verb, (error or {}).get("type", ""))
             answers.append((seen, subject.name))
         for position, one in enumerate(answers):
             for two in answers[position + 1 :]:

@@ -178,15 +178,16 @@ def takes(kind: str, here: Here) -> bool:
     return here.is_floating is not is_index and max(least, 1) <= rank <= (most or rank)
 
 
-def layer(draws: Draws, here: Here, wrong: bool = False) -> tuple[Data, Here] | None:
+def layer(draws: Draws, here: Here, wrong: bool = False, kind: str = "") -> tuple[Data, Here] | None:
     """Return a layer and what it gives; None where the one drawn does not fit.
 
     Args:
         draws: Where choices come from.
         here: What the layer is given.
         wrong: Whether the layer is told another size than it meets, so that it must refuse.
+        kind: Which layer; by default any that takes what is here.
     """
-    kind = draws.one(name for name in LAYERS if takes(name, here))
+    kind = kind or draws.one(name for name in LAYERS if takes(name, here))
     spec = {"kind": kind, **LAYERS[kind](draws, here)}
     there = output_of(spec, here)
     if there is None:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .layers import LAWS, TOKENS, Data, Draws, Here, law, layer, output_of
+from .layers import LAWS, LAYERS, TOKENS, Data, Draws, Here, law, layer, output_of, takes
 
 # Shapes of inputs, channels first; sizes are distinct so that a swapped axis shows.
 SHAPES = ((2, 5), (5,), (2, 3, 7), (2, 3, 5, 4), (3, 4, 7, 6), (2, 6, 8), (5, 1), (2, 3, 2, 5))
+TOKEN_SHAPES = ((2, 3), (5,), (2, 3, 4))
 BINARY = ("ops.add", "ops.multiply", "operator.sub", "ops.maximum", "operator.add", "ops.minimum")
 UNARY = ("ops.tanh", "ops.relu", "ops.sigmoid", "ops.negative", "operator.neg", "ops.abs", "ops.square")
-MOVES = ("layer", "layer", "layer", "again", "binary", "unary", "number", "concat", "own", "chain", "mean")
+MOVES = (
+    "layer",
+    "layer",
+    "layer",
+    "again",
+    "binary",
+    "unary",
+    "number",
+    "concat",
+    "own",
+    "chain",
+    "mean",
+    "tied",
+)
 
 
 @dataclass(frozen=True)
@@ -27,27 +41,32 @@ class Drawn:
 def net(draws: Draws) -> Drawn:
     """Return a net with inputs that fit it; some nets have a part that must refuse them."""
     data_format = draws.one(("channels_first", "channels_last"))
-    here = source(draws, data_format)
+    kind = draws.one(LAYERS)
+    here = source(draws, data_format, kind)
     if draws.rarely(2):
-        return _Graph(draws, (here,)).drawn()
+        return _Graph(draws, (here,), kind=kind).drawn()
     if draws.rarely(8):
-        return _Graph(draws, (here, source(draws, data_format))).drawn()
-    spec, there = chain(draws, here, depth=2, shares=True)
+        return _Graph(draws, (here, source(draws, data_format)), kind=kind).drawn()
+    spec, there = chain(draws, here, depth=2, kind=kind)
     return Drawn(spec, (here,), there)
 
 
-def source(draws: Draws, data_format: str) -> Here:
-    """Return an input."""
-    if draws.rarely(6):
-        return Here(draws.one(((2, 3), (5,), (2, 3, 4))), "int32", data_format)
-    shape = draws.one(SHAPES)
-    if data_format == "channels_last" and len(shape) > 2:
-        shape = (shape[0], *shape[2:], shape[1])
-    return Here(shape, "float32", data_format)
+def source(draws: Draws, data_format: str, kind: str = "Dense") -> Here:
+    """Return an input that a layer takes."""
+    inputs = [Here(_moved(shape, data_format), "float32", data_format) for shape in SHAPES]
+    inputs += [Here(shape, "int32", data_format) for shape in TOKEN_SHAPES]
+    made: Here = draws.one(each for each in inputs if takes(kind, each))
+    return made
 
 
-def chain(draws: Draws, here: Here, depth: int, shares: bool = False) -> tuple[Data, Here]:
-    """Return a Sequential, and what it gives; at its top level a layer may come again."""
+def _moved(shape: tuple[int, ...], data_format: str) -> tuple[int, ...]:
+    if data_format == "channels_first" or len(shape) < 3:
+        return shape
+    return (shape[0], *shape[2:], shape[1])
+
+
+def chain(draws: Draws, here: Here, depth: int, kind: str = "") -> tuple[Data, Here]:
+    """Return a Sequential, and what it gives; one that starts with a kind may have a layer twice."""
     children: list[Data] = []
     given: list[Here] = [here]
 
@@ -56,11 +75,13 @@ def chain(draws: Draws, here: Here, depth: int, shares: bool = False) -> tuple[D
             children.append(made[0])
             given.append(made[1])
 
-    def child(_: int) -> None:
+    def child(position: int) -> None:
         here = given[-1]
-        if shares and children and draws.rarely(8):
-            position = draws.number(0, len(children) - 1)
-            add(_once_more(children[position], given[position], here, position))
+        if kind and position == 0:
+            add(layer(draws, here, kind=kind))
+        elif kind and children and draws.rarely(8):
+            before = draws.number(0, len(children) - 1)
+            add(_once_more(children[before], given[before], here, before))
         elif depth and draws.rarely(5):
             add(chain(draws, here, depth - 1))
         elif depth and draws.rarely(6):
@@ -84,8 +105,8 @@ def _once_more(spec: Data, given: Here, here: Here, position: int) -> tuple[Data
 class _Graph:
     """A user's own module, written line by line; each line gives a value that later ones may use."""
 
-    def __init__(self, draws: Draws, inputs: tuple[Here, ...], depth: int = 1) -> None:
-        self.draws, self.inputs, self.depth = draws, inputs, depth
+    def __init__(self, draws: Draws, inputs: tuple[Here, ...], depth: int = 1, kind: str = "") -> None:
+        self.draws, self.inputs, self.depth, self.kind = draws, inputs, depth, kind
         self.names = ("x", "y")[: len(inputs)]
         self.values: dict[str, Here] = dict(zip(self.names, inputs))
         self.program: list[Any] = []
@@ -93,6 +114,7 @@ class _Graph:
         self.made: list[tuple[str, Data, Here]] = []
         self.parameters: dict[str, Data] = {}
         self.build: dict[str, list[Any]] = {}
+        self.ties: list[list[str]] = []
 
     def drawn(self) -> Drawn:
         """Write the lines and return the module."""
@@ -108,7 +130,7 @@ class _Graph:
         if self.draws.rarely(40):
             self.children["spare"] = {"kind": "Dense", "units": 2}
         spec: Data = {"kind": "Graph", "program": self.program, "output": output, "children": self.children}
-        parts = {"parameters": self.parameters, "build": self.build, "ties": self._ties()}
+        parts = {"parameters": self.parameters, "build": self.build, "ties": self.ties}
         spec |= {name: part for name, part in parts.items() if part}
         spec |= {"inputs": list(self.names)} if len(self.names) > 1 else {}
         return Drawn(spec, self.inputs, self.values[last], 2 if is_pair else 1)
@@ -125,7 +147,8 @@ class _Graph:
         self.program.append([result, child, [name]])
 
     def _layer(self, result: str, name: str, here: Here) -> Here | None:
-        made = layer(self.draws, here, wrong=self.draws.rarely(60))
+        kind = self.kind if self.kind and not self.made and takes(self.kind, here) else ""
+        made = layer(self.draws, here, wrong=self.draws.rarely(60), kind=kind)
         if made is None:
             return None
         path = self._place(made[0])
@@ -235,21 +258,24 @@ class _Graph:
         self.program.append([result, self.draws.one(("ops.multiply", "ops.add")), [name, f"self.{own}"]])
         return here
 
-    def _ties(self) -> list[list[str]]:
-        """Return pairs of places that shall hold one weight."""
-        found: list[list[str]] = []
-        for path, spec, here in self.made:
-            for there, other, given in self.made:
-                fits = spec["kind"] in TIED and other["kind"] in TIED and there != path
-                if (
-                    fits
-                    and _rows_and_columns(spec, here) == _rows_and_columns(other, given)
-                    and self.draws.rarely(3)
-                ):
-                    taken = {each for pair in found for each in pair}
-                    if not {f"{there}.weight", f"{path}.weight"} & taken:
-                        found.append([f"{there}.weight", f"{path}.weight"])
-        return found
+    def _tied(self, result: str, name: str, here: Here) -> Here | None:
+        """Call a Dense layer that shares its weight with a layer above, whatever is the order of use."""
+        if not here.is_floating or not here.shape:
+            return None
+        fitting = [
+            (path, *_rows_and_columns(spec, given))
+            for path, spec, given in self.made
+            if spec["kind"] in TIED and _rows_and_columns(spec, given)[1] == here.shape[-1]
+        ]
+        if not fitting:
+            return None
+        path, rows, _ = self.draws.one(fitting)
+        spec = {"kind": "Dense", "units": rows, **self.draws.options(bias=(False,))}
+        places = [f"{self._place(spec)}.weight", f"{path}.weight"]
+        self.made.append((places[0].removesuffix(".weight"), spec, here))
+        self.ties.append(places[::-1] if self.draws.rarely(3) else places)
+        self._call(result, self.made[-1][0], name)
+        return output_of(spec, here)
 
 
 TIED = ("Dense", "Embedding")

@@ -87,7 +87,7 @@ class _Writer:
         self._step("to", **self._options())
         if not draws.rarely(4):
             self._step("initialize", seed=draws.one((11, 0, 2**31)))
-        draws.some(10, 16, lambda _: self._any(draws.one(VERBS + OFTEN)))
+        draws.some(10, 40, lambda _: self._any(draws.one(VERBS + OFTEN)))
         self._call(plain=True)
         if draws.rarely(3):
             self._step("mode", training=False)

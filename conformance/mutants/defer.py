@@ -20,7 +20,7 @@ from .catalog import Patch, mutant
 Parameter = parameter.Parameter
 
 
-@mutant(kills="core.defer.shapes-before-data", beside=1)
+@mutant(kills="core.defer.shapes-before-data")
 def guesses_width_one(patch: Patch) -> None:
     """A Dense layer whose input size is unknown takes it to be one."""
 
@@ -42,7 +42,7 @@ def zero_for_unknown(patch: Patch) -> None:
     patch(Parameter, "shape", property(lambda each: Zeroed(known.fget(each)), known.fset))  # type: ignore[attr-defined]
 
 
-@mutant(kills="core.defer.read-before-data", beside=5)
+@mutant(kills="core.defer.read-before-data", beside=7)
 def zeros_before_data(patch: Patch) -> None:
     """Reading a parameter without values gives zeros."""
 
@@ -67,7 +67,7 @@ def law_called_at_initialize(patch: Patch) -> None:
     patch.around(initialize, "request", request)
 
 
-@mutant(kills="core.defer.law-not-called-again", beside=2)
+@mutant(kills="core.defer.law-not-called-again")
 def law_called_at_every_call(patch: Patch) -> None:
     """Every call draws initial values anew, and drops them if there are some."""
 
@@ -81,13 +81,13 @@ def law_called_at_every_call(patch: Patch) -> None:
     patch.around(calls, "make_ready", make_ready)
 
 
-@mutant(kills="core.defer.law-once-in-order", beside=5)
+@mutant(kills="core.defer.law-once-in-order", beside=7)
 def drawn_in_reverse(patch: Patch) -> None:
     """Initial values are drawn from the last parameter to the first."""
     patch.around(initialize, "_draw_all", lambda draw, chosen: draw(chosen[::-1])[::-1])
 
 
-@mutant(kills="core.defer.known-sizes-at-once", beside=7)
+@mutant(kills="core.defer.known-sizes-at-once", beside=9)
 def initialize_always_waits(patch: Patch) -> None:
     """Initial values come with data only, known sizes or not."""
 
@@ -97,7 +97,7 @@ def initialize_always_waits(patch: Patch) -> None:
     patch.around(initialize, "draw_values", draw)
 
 
-@mutant(kills="core.defer.half-known", beside=5)
+@mutant(kills="core.defer.half-known", beside=7)
 def whole_net_waits(patch: Patch) -> None:
     """A layer of known sizes waits for every other layer of the net."""
 
@@ -110,7 +110,7 @@ def whole_net_waits(patch: Patch) -> None:
     patch.around(initialize, "together", together)
 
 
-@mutant(kills="core.defer.initialize-records", beside=9)
+@mutant(kills="core.defer.initialize-records", beside=11)
 def bias_does_not_wait(patch: Patch) -> None:
     """A bias gets its values before the weight of its layer."""
     patch(initialize, "together", lambda parameters: [each for each in parameters if each.shape.is_known])
@@ -159,7 +159,7 @@ def failed_dry_run_keeps_sizes(patch: Patch) -> None:
     patch(inference, "shapes_kept", lambda module: nullcontext())
 
 
-@mutant(kills="core.defer.failed-call-leaves-no-trace", beside=1)
+@mutant(kills="core.defer.failed-call-leaves-no-trace")
 def failed_call_keeps_sizes(patch: Patch) -> None:
     """A first call that fails leaves the sizes of the layers before the failure."""
 
@@ -171,7 +171,7 @@ def failed_call_keeps_sizes(patch: Patch) -> None:
     patch(calls, "_all_or_nothing", kept)
 
 
-@mutant(kills="core.init.failing-law.raises", beside=5)
+@mutant(kills="core.init.failing-law.raises", beside=7)
 def failed_law_keeps_what_was_drawn(patch: Patch) -> None:
     """Values are stored one by one, so a law that fails leaves those drawn before."""
 
@@ -201,7 +201,7 @@ def apply_init_only_infers(patch: Patch) -> None:
     patch(calls, "apply_init", only_sizes)
 
 
-@mutant(kills="core.defer.constructor-size", beside=1)
+@mutant(kills="core.defer.constructor-size")
 def constructor_size_is_ignored(patch: Patch) -> None:
     """A Dense layer forgets the input size that its constructor was given."""
 
@@ -217,7 +217,7 @@ def keyword_inputs_are_dropped(patch: Patch) -> None:
     patch.around(calls, "call", lambda call, module, inputs, named: call(module, inputs, {}))
 
 
-@mutant(kills="core.defer.set-gives-sizes", beside=12)
+@mutant(kills="core.defer.set-gives-sizes", beside=14)
 def set_gives_no_sizes(patch: Patch) -> None:
     """Values set on a deferred parameter are dropped, and it waits for data."""
 
@@ -228,14 +228,14 @@ def set_gives_no_sizes(patch: Patch) -> None:
     patch.around(Parameter, "set", assign)
 
 
-@mutant(kills="core.defer.append-after-call", beside=4)
+@mutant(kills="core.defer.append-after-call", beside=6)
 def edits_are_not_noticed(patch: Patch) -> None:
     """A net that was called keeps its native modules, whatever is appended, replaced or removed."""
     patch(tree.Tree, "_restructured", lambda module: None)
     patch(containers.ModuleList, "_restructured", lambda module: None)
 
 
-@mutant(kills="core.defer.replace-after-call", beside=1)
+@mutant(kills="core.defer.replace-after-call")
 def edits_reset_everything(patch: Patch) -> None:
     """Editing a net that was called makes all of its parameters wait for data again."""
 
@@ -260,7 +260,7 @@ def threads_do_not_wait(patch: Patch) -> None:
     patch.around(initialize, "_draw_all", draw)
 
 
-@mutant(kills="train.batchnorm.running.changed-once-by-the-first-call", beside=3)
+@mutant(kills="train.batchnorm.running.changed-once-by-the-first-call", beside=5)
 def first_call_runs_twice(patch: Patch) -> None:
     """The first call runs the net once to make it ready, and once more for the output."""
 
@@ -280,7 +280,7 @@ def first_call_runs_twice(patch: Patch) -> None:
     patch.around(calls, "_run", run)
 
 
-@mutant(kills="core.infer.open-batch", beside=3)
+@mutant(kills="core.infer.open-batch", beside=5)
 def open_sizes_become_one(patch: Patch) -> None:
     """A batch size left open is taken to be one."""
 
@@ -294,13 +294,13 @@ def open_sizes_become_one(patch: Patch) -> None:
     patch.around(inference, "input_specs", specs)
 
 
-@mutant(kills="core.infer.own-build", beside=5)
+@mutant(kills="core.infer.own-build", beside=7)
 def build_is_not_called(patch: Patch) -> None:
     """A user's build hook is never called."""
     patch(nn.Module, "fill", lambda module, inputs: None)
 
 
-@mutant(kills="core.infer.another-feature-size", beside=3)
+@mutant(kills="core.infer.another-feature-size", beside=5)
 def another_width_is_allocated_anew(patch: Patch) -> None:
     """A Dense layer that meets another input size takes new values of that size."""
     from isomorph.nn import dense, rules

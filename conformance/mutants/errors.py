@@ -10,7 +10,7 @@ from isomorph.nn import conv, dense, norm, rules
 from .catalog import Patch, mutant
 
 
-@mutant(kills="core.error.size-deep-in-a-tree", beside=2)
+@mutant(kills="core.error.size-deep-in-a-tree")
 def errors_name_no_path(patch: Patch) -> None:
     """An error names the layer's class where its path belongs."""
     patch(nn.Module, "label", property(lambda module: type(module).__name__))
@@ -27,20 +27,20 @@ def errors_give_no_next_step(patch: Patch) -> None:
     patch(errors.ShapeMismatchError, "at", classmethod(at))
 
 
-@mutant(kills="core.error.integers-to-dense", beside=3)
+@mutant(kills="core.error.integers-to-dense", beside=5)
 def integers_are_let_in(patch: Patch) -> None:
     """A layer that computes in floating point takes integers."""
     for module in (rules, dense, conv, norm):
         patch(module, "require_floating", lambda layer, x: None)
 
 
-@mutant(kills="core.error.unreached-parameter", beside=1)
+@mutant(kills="core.error.unreached-parameter")
 def unreached_parameters_stay_unknown(patch: Patch) -> None:
     """A parameter that forward never reaches is left as it is, without an error."""
     patch(calls, "_require_sizes", lambda waiting: None)
 
 
-@mutant(kills="core.error.size-zero", beside=1)
+@mutant(kills="core.error.size-zero")
 def empty_features_are_let_in(patch: Patch) -> None:
     """An input with no features gives a layer a weight without elements."""
 
@@ -61,7 +61,7 @@ def native_is_none_before_data(patch: Patch) -> None:
     patch(parameter.Parameter, "native", property(lambda each: read(each) if each.is_ready else None))
 
 
-@mutant(kills="core.infer.another-feature-size-native", beside=5)
+@mutant(kills="core.infer.another-feature-size-native", beside=7)
 def later_calls_are_not_checked(patch: Patch) -> None:
     """Once called, a net sends inputs of any size straight to the framework."""
 
@@ -74,7 +74,7 @@ def later_calls_are_not_checked(patch: Patch) -> None:
     patch.around(calls, "call", call)
 
 
-@mutant(kills="core.share.inconsistent", beside=1)
+@mutant(kills="core.share.inconsistent")
 def ties_of_other_sizes_are_let_in(patch: Patch) -> None:
     """A layer whose tied weight has another size takes its input all the same."""
 
@@ -86,14 +86,14 @@ def ties_of_other_sizes_are_let_in(patch: Patch) -> None:
     patch(dense, "fit", rules.fit)
 
 
-@mutant(kills="core.error.rank-zero", beside=2)
+@mutant(kills="core.error.rank-zero")
 def scalars_are_let_in(patch: Patch) -> None:
     """A layer does not look at the rank of its input."""
     for module in (rules, dense, conv, norm):
         patch(module, "require_rank", lambda layer, x, **limits: None)
 
 
-@mutant(kills="core.error.recover-after-deep-mismatch", beside=3)
+@mutant(kills="core.error.recover-after-deep-mismatch", beside=5)
 def failed_call_breaks_the_net(patch: Patch) -> None:
     """After a call that failed, a net refuses every other."""
 

@@ -16,20 +16,20 @@ from .catalog import Patch, mutant
 Parameter = parameter.Parameter
 
 
-@mutant(kills="core.init.law.uniform", beside=3)
+@mutant(kills="core.init.law.uniform", beside=5)
 def stream_by_count(patch: Patch) -> None:
     """Random streams are keyed by how many were made before, not by path."""
     count = itertools.count()
     patch.around(streams, "generator_for", lambda make, seed, path: make(seed, f"parameter_{next(count)}"))
 
 
-@mutant(kills="core.init.two-layers-differ", beside=2)
+@mutant(kills="core.init.two-layers-differ")
 def layers_draw_alike(patch: Patch) -> None:
     """Random streams are keyed by a parameter's own name: every weight starts alike."""
     patch.around(streams, "generator_for", lambda make, seed, path: make(seed, path.rpartition(".")[2]))
 
 
-@mutant(kills="core.init.order-of-parts-does-not-matter", beside=10)
+@mutant(kills="core.init.order-of-parts-does-not-matter", beside=12)
 def stream_by_readiness(patch: Patch) -> None:
     """Values depend on how many parameters of the net had some before."""
 
@@ -43,7 +43,7 @@ def stream_by_readiness(patch: Patch) -> None:
     patch.around(Parameter, "draw", draw)
 
 
-@mutant(kills="core.init.other-layers-do-not-matter", beside=3)
+@mutant(kills="core.init.other-layers-do-not-matter", beside=5)
 def stream_by_size_of_the_net(patch: Patch) -> None:
     """Values depend on how many parameters the net has."""
 
@@ -71,7 +71,7 @@ def threads_share_a_stream(patch: Patch) -> None:
     patch.around(initialize, "_draw_all", draw_all)
 
 
-@mutant(kills="extras.types.initial-float64", beside=1)
+@mutant(kills="extras.types.initial-float64")
 def drawn_in_the_nets_type(patch: Patch) -> None:
     """Double precision nets are drawn in double precision: other values for the same seed."""
 
@@ -83,7 +83,7 @@ def drawn_in_the_nets_type(patch: Patch) -> None:
     patch.around(laws.Uniform, "__call__", call)
 
 
-@mutant(kills="layers.conv1d.initial.default", beside=3)
+@mutant(kills="layers.conv1d.initial.default", beside=5)
 def fans_are_swapped_for_convolutions(patch: Patch) -> None:
     """The fan in of a convolution is its fan out."""
 
@@ -94,7 +94,7 @@ def fans_are_swapped_for_convolutions(patch: Patch) -> None:
     patch.around(laws, "fans", fans)
 
 
-@mutant(kills="layers.conv2d.initial.default-groups", beside=2)
+@mutant(kills="layers.conv2d.initial.default-groups")
 def fans_ignore_groups(patch: Patch) -> None:
     """The fan in of a grouped convolution counts the channels of all groups."""
 
@@ -115,19 +115,19 @@ def fans_ignore_groups(patch: Patch) -> None:
     patch.around(Parameter, "draw", draw)
 
 
-@mutant(kills="layers.conv1d.initial.default", beside=3)
+@mutant(kills="layers.conv1d.initial.default", beside=5)
 def fans_ignore_the_window(patch: Patch) -> None:
     """The fans of a convolution count its channels and not its window."""
     patch(laws, "fans", lambda name, shape, law="": (shape[1], shape[0]))
 
 
-@mutant(kills="core.init.weights-only", beside=5)
+@mutant(kills="core.init.weights-only", beside=7)
 def biases_follow_the_nets_law(patch: Patch) -> None:
     """A law given to a net is for its biases too."""
     _law_for_role(patch, "bias")
 
 
-@mutant(kills="core.init.scales-become-one", beside=2)
+@mutant(kills="core.init.scales-become-one")
 def scales_follow_the_nets_law(patch: Patch) -> None:
     """A law given to a net is for its norm scales too."""
     _law_for_role(patch, "scale")
@@ -157,13 +157,13 @@ def own_parameters_start_at_zero(patch: Patch) -> None:
     patch.around(parameter, "default_law", default)
 
 
-@mutant(kills="core.init.force-redraws", beside=3)
+@mutant(kills="core.init.force-redraws", beside=5)
 def force_keeps_values(patch: Patch) -> None:
     """With force, ready parameters keep their values all the same."""
     patch.around(initialize, "draw_values", lambda draw, parameters, force=False: draw(parameters))
 
 
-@mutant(kills="core.init.again-keeps-and-warns", beside=6)
+@mutant(kills="core.init.again-keeps-and-warns", beside=8)
 def initialize_overwrites(patch: Patch) -> None:
     """A second request draws ready parameters anew, without force."""
     patch.around(
@@ -171,7 +171,7 @@ def initialize_overwrites(patch: Patch) -> None:
     )
 
 
-@mutant(kills="core.init.again-keeps-and-warns", beside=1)
+@mutant(kills="core.init.again-keeps-and-warns")
 def no_warning_of_kept_values(patch: Patch) -> None:
     """Nothing says that a second request changed nothing."""
 
@@ -183,7 +183,7 @@ def no_warning_of_kept_values(patch: Patch) -> None:
     patch(initialize, "warnings", Silent)
 
 
-@mutant(kills="core.init.precedence.force-forgets-laws-inside", beside=1)
+@mutant(kills="core.init.precedence.force-forgets-laws-inside")
 def force_keeps_laws_inside(patch: Patch) -> None:
     """With force, laws asked for inside the net before still win."""
 
@@ -201,7 +201,7 @@ def force_keeps_laws_inside(patch: Patch) -> None:
     patch.around(initialize, "request", request)
 
 
-@mutant(kills="core.init.seed-stays", beside=2)
+@mutant(kills="core.init.seed-stays")
 def seed_is_forgotten(patch: Patch) -> None:
     """A seed holds for the request that names it, not for the next law."""
 
@@ -213,13 +213,13 @@ def seed_is_forgotten(patch: Patch) -> None:
     patch.around(parameter, "resolve_seed", resolve)
 
 
-@mutant(kills="core.init.precedence.layer-over-pattern", beside=1)
+@mutant(kills="core.init.precedence.layer-over-pattern")
 def patterns_win_over_layers(patch: Patch) -> None:
     """A pattern wins over what was asked of the layer itself."""
     _patterns_last(patch, over_own=True)
 
 
-@mutant(kills="core.init.precedence.pattern-over-net", beside=1)
+@mutant(kills="core.init.precedence.pattern-over-net")
 def patterns_lose_to_the_net(patch: Patch) -> None:
     """A law given to the net wins over a pattern."""
     _patterns_last(patch, over_own=False)
@@ -240,7 +240,7 @@ def _patterns_last(patch: Patch, over_own: bool) -> None:
     patch.around(parameter, "resolve_law", resolve)
 
 
-@mutant(kills="core.init.precedence.nearest-over-net", beside=1)
+@mutant(kills="core.init.precedence.nearest-over-net")
 def outermost_module_wins(patch: Patch) -> None:
     """The law of the whole net wins over that of a part."""
 
@@ -251,7 +251,7 @@ def outermost_module_wins(patch: Patch) -> None:
     patch.around(Parameter, "_enclosing", enclosing)
 
 
-@mutant(kills="core.init.precedence.later-pattern", beside=7)
+@mutant(kills="core.init.precedence.later-pattern", beside=9)
 def earlier_request_wins(patch: Patch) -> None:
     """Of two requests of one rank, the earlier holds."""
 
@@ -279,7 +279,7 @@ def patterns_start_at_the_root(patch: Patch) -> None:
     patch.around(parameter, "resolve_law", resolve)
 
 
-@mutant(kills="core.init.pattern-that-matches-nothing", beside=1)
+@mutant(kills="core.init.pattern-that-matches-nothing")
 def unmatched_pattern_is_ignored(patch: Patch) -> None:
     """A pattern that matches nothing is taken as it is."""
 
@@ -292,7 +292,7 @@ def unmatched_pattern_is_ignored(patch: Patch) -> None:
     patch.around(initialize, "_checked_request", checked)
 
 
-@mutant(kills="core.init.pattern-of-a-part-of-a-path", beside=1)
+@mutant(kills="core.init.pattern-of-a-part-of-a-path")
 def patterns_match_anywhere(patch: Patch) -> None:
     """A pattern chooses every parameter whose path has it somewhere."""
 
@@ -303,7 +303,7 @@ def patterns_match_anywhere(patch: Patch) -> None:
     patch(initialize, "compile_pattern", parameter.compile_pattern)
 
 
-@mutant(kills="core.init.custom-law", beside=2)
+@mutant(kills="core.init.custom-law")
 def laws_get_no_stream(patch: Patch) -> None:
     """A user's own law is given a fresh generator in place of the path's stream."""
 

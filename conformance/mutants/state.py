@@ -16,7 +16,7 @@ from .catalog import Patch, mutant
 Parameter = parameter.Parameter
 
 
-@mutant(kills="core.state.paths", beside=5)
+@mutant(kills="core.state.paths", beside=7)
 def paths_are_sorted(patch: Patch) -> None:
     """Parameters are listed by the alphabet, not in the order of the tree."""
 
@@ -26,7 +26,7 @@ def paths_are_sorted(patch: Patch) -> None:
     patch.around(tree.Tree, "own_parameters", own)
 
 
-@mutant(kills="core.state.paths-nested", beside=2)
+@mutant(kills="core.state.paths-nested")
 def paths_are_shortened(patch: Patch) -> None:
     """The name of a list is left out of the paths of what is in it."""
 
@@ -38,13 +38,13 @@ def paths_are_shortened(patch: Patch) -> None:
     patch.around(tree.Tree, "state", state)
 
 
-@mutant(kills="core.state.set-then-read", beside=6)
+@mutant(kills="core.state.set-then-read", beside=8)
 def set_is_dropped_when_ready(patch: Patch) -> None:
     """Values set on a ready parameter are dropped."""
     patch.around(Parameter, "set", lambda assign, each, array: None if each.is_ready else assign(each, array))
 
 
-@mutant(kills="core.state.edit-one-element", beside=1)
+@mutant(kills="core.state.edit-one-element")
 def edits_change_a_copy(patch: Patch) -> None:
     """An in-place edit changes a copy of the values."""
     patch(Parameter, "__setitem__", lambda each, index, value: each.numpy().__setitem__(index, value))
@@ -74,7 +74,7 @@ def refused_values_leave_their_size(patch: Patch) -> None:
     patch.around(Parameter, "set", assign)
 
 
-@mutant(kills="core.share.count", beside=2)
+@mutant(kills="core.share.count")
 def shared_elements_count_twice(patch: Patch) -> None:
     """A module that a net holds twice is listed twice among what it learns."""
 
@@ -89,7 +89,7 @@ def shared_elements_count_twice(patch: Patch) -> None:
     patch.around(tree.Tree, "parameters", listed)
 
 
-@mutant(kills="core.state.learned-and-not", beside=1)
+@mutant(kills="core.state.learned-and-not")
 def buffers_are_learned(patch: Patch) -> None:
     """A buffer says that it is learned."""
     patch(nn.Buffer, "trainable", True)
@@ -105,19 +105,19 @@ def selection_ignores_the_start(patch: Patch) -> None:
     patch.around(parameter.ParameterMapping, "select", select)
 
 
-@mutant(kills="core.state.copy-ready", beside=2)
+@mutant(kills="core.state.copy-ready")
 def copies_share_values(patch: Patch) -> None:
     """A copy of a net holds the same parameters."""
     patch(Parameter, "__deepcopy__", lambda each, memo: each)
 
 
-@mutant(kills="core.state.copy-ready", beside=3)
+@mutant(kills="core.state.copy-ready", beside=5)
 def copies_lose_values(patch: Patch) -> None:
     """A copy of a net that has values waits for data."""
     patch.around(Parameter, "__getstate__", lambda state, each: {**state(each), "_value": None})
 
 
-@mutant(kills="layers.embedding.tied-copy", beside=1)
+@mutant(kills="layers.embedding.tied-copy")
 def copies_part_what_is_tied(patch: Patch) -> None:
     """In a copy, a parameter that two layers held is two."""
 
@@ -135,7 +135,7 @@ def copies_part_what_is_tied(patch: Patch) -> None:
     patch.around(nn.Module, "__deepcopy__", forget)
 
 
-@mutant(kills="core.share.pickle", beside=1)
+@mutant(kills="core.share.pickle")
 def pickles_part_what_is_shared(patch: Patch) -> None:
     """A pickle holds a shared module once for each place."""
 
@@ -151,7 +151,7 @@ def pickles_part_what_is_shared(patch: Patch) -> None:
     patch.around(tree.Tree, "__getstate__", state)
 
 
-@mutant(kills="core.state.pickle-deferred", beside=1)
+@mutant(kills="core.state.pickle-deferred")
 def pickles_draw_values(patch: Patch) -> None:
     """Pickling a net gives values to what has a known size."""
 
@@ -164,7 +164,7 @@ def pickles_draw_values(patch: Patch) -> None:
     patch.around(Parameter, "__getstate__", state)
 
 
-@mutant(kills="extras.types.chosen-before-data", beside=2)
+@mutant(kills="extras.types.chosen-before-data")
 def type_is_forgotten_before_data(patch: Patch) -> None:
     """A type chosen before data is forgotten when data comes."""
 

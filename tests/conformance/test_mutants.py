@@ -55,16 +55,17 @@ def test_the_reference_is_well_once_mutants_are_gone(bench: Bench) -> None:
     assert failed(bench.run(None)) == []
 
 
-def test_mutants_of_a_backend_are_killed(backend: str, subtests: pytest.Subtests) -> None:
+def test_mutants_are_killed_and_on_the_page(backend: str, subtests: pytest.Subtests) -> None:
     with Bench(backend) as running:
         of_it = running.mutants()
+        facts = [(each["name"].partition(".")[2], each["fault"], each["kills"]) for each in of_it]
+        assert sorted(facts) == sorted(shown(backend))
         assert len({each["name"] for each in of_it}) == len(of_it)
-        assert [(each["name"].partition(".")[2], each["fault"], each["kills"]) for each in of_it] == shown(
-            backend
-        )
-        for mutant in of_it if backend != registry.DEFAULT else ():
+        if backend == registry.DEFAULT:
+            return
+        assert failed(running.run(None, tuple(each["kills"] for each in of_it))) == []
+        for mutant in of_it:
             with subtests.test(mutant["name"]):
-                assert failed(running.run(None, (mutant["kills"],))) == []
                 assert mutant["kills"] in failed(running.run(mutant["name"], (mutant["kills"],)))
 
 
@@ -76,7 +77,7 @@ def test_there_are_enough_and_of_every_kind() -> None:
 
 
 def test_every_mutant_says_what_is_wrong() -> None:
-    assert all(len(each.fault) > 20 and each.fault[0].isupper() for each in OWN)
+    assert all(len(each.fault) > 20 for each in OWN)
 
 
 def test_no_mutant_survives_on_the_page() -> None:

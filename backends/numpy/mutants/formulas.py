@@ -15,7 +15,7 @@ from ..adapter import NumpyAdapter
 from ..ops import NumpyOps
 
 
-@mutant(kills="layers.dense.activation-relu.values", beside=6)
+@mutant(kills="layers.dense.activation-relu.values", beside=8)
 def dense_drops_its_activation(patch: Patch) -> None:
     """Dense does not call its activation."""
     patch(layers.Dense, "activation", property(lambda native: None, lambda native, value: None))
@@ -37,7 +37,7 @@ def kernel_is_transposed(patch: Patch) -> None:
     patch.around(layers.Conv, "compute", compute)
 
 
-@mutant(kills="layers.conv1d.plain.values", beside=1)
+@mutant(kills="layers.conv1d.plain.values")
 def kernel_is_flipped(patch: Patch) -> None:
     """Convolutions flip their window, as in signal processing."""
 
@@ -52,13 +52,13 @@ def kernel_is_flipped(patch: Patch) -> None:
     patch.around(layers.Conv, "compute", compute)
 
 
-@mutant(kills="layers.conv2d.same-even-kernel.values", beside=6)
+@mutant(kills="layers.conv2d.same-even-kernel.values", beside=8)
 def same_pads_at_the_start(patch: Patch) -> None:
     """The odd extra zero of "same" padding goes to the start."""
     patch.around(layers, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
 
 
-@mutant(kills="layers.conv2d.same-stride.values", beside=4)
+@mutant(kills="layers.conv2d.same-stride.values", beside=6)
 def same_pads_as_without_stride(patch: Patch) -> None:
     """ "same" pads half a window on both sides, whatever the stride."""
 
@@ -72,7 +72,7 @@ def same_pads_as_without_stride(patch: Patch) -> None:
     patch.around(layers, "same_padding", same)
 
 
-@mutant(kills="layers.conv2d.groups.values", beside=1)
+@mutant(kills="layers.conv2d.groups.values")
 def groups_are_interleaved(patch: Patch) -> None:
     """Grouped convolutions give each group every n-th channel in place of its own block."""
 
@@ -84,7 +84,7 @@ def groups_are_interleaved(patch: Patch) -> None:
     patch.around(layers.Conv, "compute", compute)
 
 
-@mutant(kills="layers.conv2d.stride-pair.values", beside=2)
+@mutant(kills="layers.conv2d.stride-pair.values")
 def strides_follow_the_first_axis(patch: Patch) -> None:
     """Strides of a pair are taken in reverse where the size of the output allows it."""
 
@@ -98,7 +98,7 @@ def strides_follow_the_first_axis(patch: Patch) -> None:
     patch.around(layers, "_shifted", shifted)
 
 
-@mutant(kills="layers.conv2d.dilation.values", beside=2)
+@mutant(kills="layers.conv2d.dilation.values")
 def dilation_is_a_crop(patch: Patch) -> None:
     """A dilated window keeps its elements together; the output's size is as if it did not."""
 
@@ -108,7 +108,7 @@ def dilation_is_a_crop(patch: Patch) -> None:
     patch.around(layers, "_shifted", shifted)
 
 
-@mutant(kills="layers.maxpool2d.padding.values", beside=4)
+@mutant(kills="layers.maxpool2d.padding.values", beside=6)
 def max_pooling_pads_with_zeros(patch: Patch) -> None:
     """Max pooling pads with zeros, which win over negative numbers."""
     patch.around(layers, "_padded", lambda padded, x, layer, dilation, value: padded(x, layer, dilation, 0.0))
@@ -130,7 +130,7 @@ def padding_always_counts(patch: Patch) -> None:
     patch(layers.AvgPool2d, "compute", counted)
 
 
-@mutant(kills="layers.avgpool2d.same.values", beside=1)
+@mutant(kills="layers.avgpool2d.same.values")
 def same_counts_its_padding(patch: Patch) -> None:
     """Average pooling counts the zeros of "same"."""
     original = layers.AvgPool2d.compute
@@ -209,7 +209,7 @@ def flatten_keeps_channels_last(patch: Patch) -> None:
     patch(layers, "moves_channels", lambda *_: False)
 
 
-@mutant(kills="layers.gelu.plain.values", beside=3)
+@mutant(kills="layers.gelu.plain.values", beside=5)
 def gelu_is_an_approximation(patch: Patch) -> None:
     """GELU is computed by tanh."""
 

@@ -13,7 +13,7 @@ from .. import adapter, layers
 from ..adapter import NumpyAdapter
 
 
-@mutant(kills="extras.native.dense.deferred", beside=4)
+@mutant(kills="extras.native.dense.deferred", beside=6)
 def allocates_at_construct(patch: Patch) -> None:
     """Dense takes memory for the widest input it may meet."""
 
@@ -69,7 +69,7 @@ def composites_lose_their_class(patch: Patch) -> None:
     patch.around(NumpyAdapter, "compose", compose)
 
 
-@mutant(kills="extras.native.tensors.numpy-in", beside=3)
+@mutant(kills="extras.native.tensors.numpy-in", beside=5)
 def outputs_are_not_native(patch: Patch) -> None:
     """A call returns what can be made an array, but is none."""
 
@@ -87,7 +87,7 @@ def outputs_are_not_native(patch: Patch) -> None:
     patch.around(NumpyAdapter, "runner", runner)
 
 
-@mutant(kills="core.infer.another-batch-size", beside=2)
+@mutant(kills="core.infer.another-batch-size")
 def first_batch_size_is_kept(patch: Patch) -> None:
     """A call gives as many rows as the first one did."""
 
@@ -106,7 +106,7 @@ def first_batch_size_is_kept(patch: Patch) -> None:
     patch.around(NumpyAdapter, "runner", runner)
 
 
-@mutant(kills="core.state.set-then-call", beside=6)
+@mutant(kills="core.state.set-then-call", beside=8)
 def calls_use_old_values(patch: Patch) -> None:
     """Values that are set are read back, but calls use those before."""
 

@@ -12,7 +12,7 @@ from isomorph.conformance.mutants import Patch, mutant
 from .. import layers
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=2)
+@mutant(kills="train.batchnorm.running.one-step")
 def running_variance_is_biased(patch: Patch) -> None:
     """The running variance moves towards the batch's biased variance."""
 
@@ -29,7 +29,7 @@ def running_variance_is_biased(patch: Patch) -> None:
     patch.around(layers.BatchNorm, "__call__", call)
 
 
-@mutant(kills="train.batchnorm.running.one-step", beside=2)
+@mutant(kills="train.batchnorm.running.one-step")
 def momentum_weighs_the_old(patch: Patch) -> None:
     """BatchNorm's momentum is the weight of the old statistics."""
 
@@ -57,7 +57,7 @@ def batches_are_normalized_by_unbiased_variance(patch: Patch) -> None:
     patch.around(layers.BatchNorm, "__call__", call)
 
 
-@mutant(kills="train.batchnorm.eval-changes-nothing", beside=5)
+@mutant(kills="train.batchnorm.eval-changes-nothing", beside=7)
 def evaluation_moves_statistics(patch: Patch) -> None:
     """In evaluation, calls move the running statistics."""
 
@@ -70,7 +70,7 @@ def evaluation_moves_statistics(patch: Patch) -> None:
     patch.around(layers.BatchNorm, "__call__", call)
 
 
-@mutant(kills="layers.batchnorm.eps.values", beside=1)
+@mutant(kills="layers.batchnorm.eps.values")
 def batch_norm_has_its_own_eps(patch: Patch) -> None:
     """BatchNorm takes another eps than it was given."""
 
@@ -81,7 +81,7 @@ def batch_norm_has_its_own_eps(patch: Patch) -> None:
     patch.around(layers.BatchNorm, "__init__", construct)
 
 
-@mutant(kills="train.dropout.evaluation", beside=1)
+@mutant(kills="train.dropout.evaluation")
 def dropout_always_drops(patch: Patch) -> None:
     """Dropout drops in evaluation too."""
     patch(layers.Dropout, "training", property(lambda native: True, lambda native, value: None))
