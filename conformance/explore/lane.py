@@ -27,6 +27,7 @@ from isomorph.conformance.process import ProtocolFault, Worker, WorkerGone
 from isomorph.conformance.profile import Profile, questions
 
 from .oracle import everything
+from .reduce import reduced
 from .scripts import Script, scripts
 from .telling import told
 
@@ -166,7 +167,7 @@ class Search:
             search()
         if state.least is None:
             return state.looked
-        script, found = state.least
+        script, found = state.reduced()
         self.finds.append((found.bug, _inside(script)))
         self.say(told(len(self.finds), script, found.backend, found.mismatch))
         return state.looked
@@ -219,6 +220,13 @@ class _Round:
         elif found.bug != self._bug:
             return None
         return found
+
+    def reduced(self) -> tuple[Script, Found]:
+        """Return the find's script with every part taken out that it can do without."""
+        assert self.least is not None
+        self._until = time.monotonic() + SHRINK_S
+        script = reduced(self.least[0], lambda each: self._shows(each) is not None)
+        return script, self.search.judged(script) or self.least[1]
 
 
 def _inside(script: Script) -> frozenset[str]:
