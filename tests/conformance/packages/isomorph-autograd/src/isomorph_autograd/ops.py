@@ -72,11 +72,11 @@ class AutogradOps(Ops):
         return x.astype(numpy_dtype(dtype))
 
     def softmax(self, x, axis=-1):
-        powers = np.exp(x - np.max(x, axis, keepdims=True))
+        powers = np.exp(self.log_softmax(x, axis))
         return powers / np.sum(powers, axis, keepdims=True)
 
     def log_softmax(self, x, axis=-1):
-        shifted = x - np.max(x, axis, keepdims=True)
+        shifted = x - (np.max(x, axis, keepdims=True) if x.size else 0)
         return shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True))
 
     def sum(self, x, axis, keepdims):
