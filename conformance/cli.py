@@ -60,6 +60,9 @@ def run(
     workers: WorkerOption = None,
     memory_mb: MemoryOption = 8192.0,
     timeouts: TimeoutOption = 1.0,
+    shuffle: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Run the cases in an order drawn from SEED.")
+    ] = None,
 ) -> None:
     """Run the suite; exit 0 only if every required case ran and is as it must be."""
     from . import console, suite
@@ -68,6 +71,7 @@ def run(
     settings = suite.Settings(
         tuple(names),
         selection=None if case is None else tuple(_known(case)),
+        shuffle=shuffle,
         workers=workers,
         profile=profile,
         memory_mb=memory_mb,

@@ -16,6 +16,7 @@ from .judge import GOOD, expected_of
 from .model.machine import UNKNOWN
 from .profile import questions
 from .spec import clause
+from .verdict import headline
 
 Report = dict[str, Any]
 SHOWN = 25
@@ -80,11 +81,9 @@ def show(report: Report, trace: bool) -> None:
             f"{each['wall_s']:.0f} s",
         )
     console.print(table)
-    part = "" if report["selection"] is None else f" a part of the suite, {len(report['selection'])} cases,"
-    console.print(f"suite {report['suite']}, {report['manifest'][:19]},{part} {report['wall_s']:.0f} s")
-    ok = report["verdict"]["ok"]
-    said = "every required case ran and is as it must be" if ok else "; ".join(report["verdict"]["why"][:5])
-    console.print(f"{'conforms' if ok else 'does not conform'}: {said}", markup=False)
+    console.print(f"suite {report['suite']}, {report['manifest'][:19]}, {report['wall_s']:.0f} s")
+    why = "; ".join(report["verdict"]["why"][:5]) or "every required case ran and is as it must be"
+    console.print(f"{headline(report)}: {why}", markup=False)
 
 
 def _show_failures(console: Console, backend: Report, trace: bool) -> None:

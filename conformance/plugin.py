@@ -22,7 +22,7 @@ from . import suite
 from .judge import GOOD
 from .manifest import by_id, digest, load
 from .spec import CLAUSES
-from .verdict import complete
+from .verdict import complete, headline
 
 NAME = "isomorph.conformance"
 MANIFEST = Path(__file__).with_name("manifest.json")
@@ -337,4 +337,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     verdict = run.report["verdict"]
     for line in (*run.notes, *verdict["why"]):
         terminalreporter.line(line)
-    terminalreporter.line("conforms" if verdict["ok"] else "does not conform")
+    terminalreporter.line(headline(run.report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ class Settings:
     Args:
         backends: Names of backends, ours or a third party's.
         selection: Ids to run instead of the whole suite; what they need runs too.
+        shuffle: A seed for another order of the cases than the manifest's.
         workers: How many backends run at once; by default one a core.
         profile: A profile to use instead of the one beside the adapter.
         memory_mb: Resident memory at which a worker is ended.
@@ -48,6 +50,7 @@ class Settings:
 
     backends: tuple[str, ...]
     selection: tuple[str, ...] | None = None
+    shuffle: int | None = None
     workers: int | None = None
     profile: Path | None = None
     memory_mb: float = 8192.0
@@ -69,6 +72,8 @@ def run(settings: Settings, progress: Progress | None = None, manifest: Manifest
     cases = [case for case in manifest["cases"] if case["status"] != "retired"]
     if selection is not None:
         cases = [case for case in cases if case["id"] in set(selection)]
+    if settings.shuffle is not None:
+        cases = shuffled(cases, settings.shuffle)
     started, clock = now(), time.perf_counter()
     show = progress or (lambda *_: None)
 
@@ -135,6 +140,22 @@ def with_needs(names: tuple[str, ...], manifest: Manifest) -> list[str]:
             found.add(name)
             wanted += needs[name]
     return [name for name in needs if name in found]
+
+
+def shuffled(cases: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """Return the cases in an order drawn from the seed, each after those that it needs."""
+    waiting = {case["id"]: case for case in random.Random(seed).sample(cases, len(cases))}
+    found: list[dict[str, Any]] = []
+
+    def take(name: str) -> None:
+        if (case := waiting.pop(name, None)) is not None:
+            for need in case["needs"]:
+                take(need)
+            found.append(case)
+
+    for name in list(waiting):
+        take(name)
+    return found
 
 
 def blank(name: str, message: str = "") -> Entry:

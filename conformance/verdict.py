@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from .judge import GOOD, STATUSES
@@ -39,7 +40,7 @@ def complete(backend: Backend, manifest: Manifest, selection: list[str] | None) 
     state = backend["state"]
     if state not in ("absent", "broken"):
         good = all(result["status"] in GOOD for result in results) and not backend["problems"] and results
-        state = "conforms" if good else "fails"
+        state = ("conforms" if selection is None else "passes") if good else "fails"
     return {
         **backend,
         "state": state,
@@ -68,6 +69,13 @@ def verdict(report: Report) -> dict[str, Any]:
         why.append("no backend ran")
     why += [f"difference: {each['line']}" for each in report["differences"]]
     return {"ok": not why, "required": len(report["backends"]), "why": why}
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Return the verdict in a few words; a part of the suite shows nothing about the rest."""
+    if report["selection"] is None:
+        return "conforms" if report["verdict"]["ok"] else "does not conform"
+    return f"part of the suite, {'passes' if report['verdict']['ok'] else 'does not pass'}"
 
 
 def faults(report: Report, manifest: Manifest) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every format says of a report: its statuses, scores, root failures and headline."""
+"""What every format says of a report: its statuses, scores and root failures."""
 
 from __future__ import annotations
 
@@ -106,10 +106,3 @@ def _root_of(id: str, bad: Mapping[str, Record]) -> str:
 def moment(report: Record) -> str:
     """Return when a report was started, as people write it."""
     return str(report["started"]).replace("T", " ").replace("Z", " UTC")
-
-
-def headline(report: Record) -> str:
-    """Return the verdict in two or three words."""
-    if report["selection"] is not None:
-        return "Part of the suite, no verdict"
-    return "Conforms" if report["verdict"]["ok"] else "Does not conform"

@@ -10,8 +10,9 @@ from importlib.resources import files
 from string import Template
 from urllib.parse import quote
 
+from ..verdict import headline
 from .changes import Changes
-from .facts import Record, bad_counts, headline, moment, plain, scores, versions
+from .facts import Record, bad_counts, moment, plain, scores, versions
 from .matrix import Cell, levels
 from .payload import embedded, payload
 
@@ -26,7 +27,7 @@ def render(report: Record, manifest: Record, changes: Changes | None = None) -> 
         data=embedded(payload(report, manifest, changes)),
         suite=_escape(report["suite"]),
         tone="warn" if report["selection"] is not None else "good" if report["verdict"]["ok"] else "bad",
-        headline=_escape(headline(report)),
+        headline=_escape(headline(report).capitalize()),
         why="".join(f"<li>{_escape(reason)}</li>" for reason in report["verdict"]["why"]),
         facts="".join(_facts(report)),
         backends="".join(_backend(backend) for backend in report["backends"]),
@@ -61,7 +62,7 @@ def _facts(report: Record) -> Iterator[str]:
 
 def _backend(backend: Record) -> str:
     state = backend["state"]
-    tone = {"conforms": "good", "absent": "none"}.get(state, "bad")
+    tone = {"conforms": "good", "passes": "good", "absent": "none"}.get(state, "bad")
     lines = [f'<p class="versions">{_escape(versions(backend))}</p>']
     if state in ("absent", "broken"):
         lines.append(f"<p>{_escape(backend['message'])}</p>")

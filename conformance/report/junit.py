@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from .facts import Record, case_of, cases_by_id, headline, is_provisional, message, plain
+from ..verdict import headline
+from .facts import Record, case_of, cases_by_id, is_provisional, message, plain
 
 _ELEMENTS = {
     **dict.fromkeys(("fail", "xpass"), "failure"),
@@ -35,7 +36,7 @@ def _add_verdict(top: Element, report: Record) -> None:
     suite = SubElement(top, "testsuite", name="verdict", timestamp=report["started"].rstrip("Z"), time="0")
     case = SubElement(suite, "testcase", classname="verdict", name="verdict", time="0")
     if not report["verdict"]["ok"]:
-        _outcome(case, "failure", headline(report), "; ".join(report["verdict"]["why"]))
+        _outcome(case, "failure", headline(report).capitalize(), "; ".join(report["verdict"]["why"]))
 
 
 def _add_backend(top: Element, report: Record, backend: Record, cases: dict[str, Record]) -> None:

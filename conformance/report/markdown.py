@@ -6,8 +6,9 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from ..verdict import headline
 from .changes import Changes
-from .facts import Record, Root, bad_counts, cases_by_id, headline, message, plain, roots, scores, versions
+from .facts import Record, Root, bad_counts, cases_by_id, message, plain, roots, scores, versions
 
 # GitHub cuts a job's summary at 1 MiB.
 _SHOWN = 50
@@ -30,7 +31,7 @@ def render(report: Record, manifest: Record, changes: Changes | None = None) -> 
 
 def _verdict(report: Record) -> Iterator[str]:
     why = "; ".join(report["verdict"]["why"])
-    yield f"**{headline(report)}**{': ' + _escape(why) if why else ''}"
+    yield f"**{headline(report).capitalize()}**{': ' + _escape(why) if why else ''}"
     yield ""
     yield (
         f"Suite {report['suite']} (spec {report['spec']}, `{report['manifest'][:19]}`), "

@@ -12,7 +12,7 @@ import pytest
 from drills import DRILLS, LARGE, net, of, results, run
 from installed import installed
 
-from isomorph.conformance import process
+from isomorph.conformance import process, verdict
 
 # A drill may take twice its time limit, three starts of a worker, and what a busy machine adds.
 LONGEST_S = 60.0
@@ -105,6 +105,14 @@ def test_a_crash_that_does_not_happen_alone_is_order_dependent(marker: Path) -> 
     assert marker.exists()
     assert (found["trouble"]["status"], found["trouble"]["order_dependent"]) == ("crash", True)
     assert "SIGABRT" in found["trouble"]["received"]
+
+
+@pytest.mark.parametrize(("shuffle", "status"), [(None, "pass"), (0, "fail"), (1, "pass")])
+def test_another_order_shows_what_a_case_leaves_behind(shuffle: int | None, status: str) -> None:
+    suite_of = of(net("before", 7), net("trouble", 97))
+    report = run("drill-remembers", suite_of, shuffle=shuffle)
+    assert results(report)["trouble"]["status"] == status
+    assert verdict.faults(report, suite_of) == []
 
 
 def test_a_child_that_stays_is_ended_with_its_worker(marker: Path) -> None:

@@ -122,9 +122,8 @@ FAULTS: dict[str, Callable[[Report], Any]] = {
     "broken without message": lambda r: backend_of(r, "tensorflow").update(message=""),
     "red verdict without reason": lambda r: r["verdict"].update(why=[]),
     "green verdict with reasons": lambda r: r["verdict"].update(ok=True),
-    "part of the suite that conforms": lambda r: r.update(
-        selection=["core.defer.shapes"], verdict={"ok": True, "required": 0, "why": []}
-    ),
+    "part of the suite that conforms": lambda r: r.update(selection=["core.defer.shapes"]),
+    "whole suite that only passes": lambda r: backend_of(r, "numpy").update(state="passes"),
     "manifest without its hash": lambda r: r.update(manifest="3f3f"),
 }
 
@@ -226,11 +225,18 @@ def test_markdown_starts_with_the_verdict(report: Report, manifest: Report) -> N
 
 
 @pytest.mark.parametrize(
-    ("selection", "words"),
-    [(None, "**Conforms**"), (["core.defer.shapes"], "**Part of the suite, no verdict**")],
+    ("selection", "is_ok", "words"),
+    [
+        (None, True, "**Conforms**"),
+        (["core.defer.shapes"], True, "**Part of the suite, passes**"),
+        (["core.defer.shapes"], False, "**Part of the suite, does not pass**: why"),
+    ],
 )
-def test_markdown_verdict(selection: Any, words: str, conforming: Report, manifest: Report) -> None:
-    text = markdown.render(conforming | {"selection": selection}, manifest)
+def test_markdown_verdict(
+    selection: Any, is_ok: bool, words: str, conforming: Report, manifest: Report
+) -> None:
+    verdict = {"ok": is_ok, "required": 2, "why": [] if is_ok else ["why"]}
+    text = markdown.render(conforming | {"selection": selection, "verdict": verdict}, manifest)
     assert text.startswith(words)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isomorph import nn, ops
 from isomorph.conformance import manifest as manifests
@@ -18,6 +20,7 @@ from isomorph.conformance.data import array
 from isomorph.conformance.judge import expected_of
 from isomorph.conformance.model.machine import UNKNOWN
 from isomorph.conformance.profile import questions
+from isomorph.conformance.suite import shuffled
 from isomorph.conformance.worker.session import Session
 from isomorph.conformance.worker.sites import CORE_LAYERS
 
@@ -40,6 +43,15 @@ def test_manifest_is_what_the_tables_say() -> None:
 def test_specification_page_is_current() -> None:
     page = files("isomorph.conformance").joinpath("SPEC.md").read_text()
     assert page == spec.page(), "run: python -m isomorph.conformance.spec > conformance/SPEC.md"
+
+
+@given(st.integers(0, 2**32))
+def test_another_order_keeps_needs_first(seed: int) -> None:
+    order = [case["id"] for case in shuffled(CASES, seed)]
+    place = {name: position for position, name in enumerate(order)}
+    assert sorted(order) == sorted(case["id"] for case in CASES)
+    assert order != [case["id"] for case in CASES]
+    assert all(place[need] < place[case["id"]] for case in CASES for need in case["needs"])
 
 
 def test_manifest_passes_its_lint() -> None:
