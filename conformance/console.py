@@ -99,7 +99,7 @@ def _show_failures(console: Console, backend: Report, trace: bool) -> None:
         if result.get("script") and (trace or position < SCRIPTS):
             for line in result["script"].splitlines():
                 console.print(f"    | {line[:200]}", markup=False)
-    if bad and not is_answered:
+    if bad and not is_answered and not backend["message"]:
         console.print(f"{backend['name']}  {len(bad)} cases are not good; answer the questions first")
     elif len(roots) > SHOWN:
         console.print(f"{backend['name']}  ... and {len(roots) - SHOWN} more")

@@ -200,6 +200,7 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("W-4", "A user's own module is lowered to an instance of the user's class."),
         ("W-5", "Native tensors go in, native tensors come out."),
         ("W-6", "The framework's state tree, where there is one, can be read and given back."),
+        ("W-7", "A script in the framework's own API, without Isomorph, gives what the layer gives."),
         ("C-1", "A compiled call gives what an eager one gives."),
         ("C-2", "A compiled call takes another batch size."),
         ("C-3", "A compiled call follows changes of mode and of values."),

@@ -235,3 +235,13 @@ def compiled_calls_keep_values(patch: Patch) -> None:
         return copy.deepcopy(binding.native(module)) if compiled else original(self, binding, module)
 
     patch.around(TorchAdapter, "runner", runner)
+
+
+@mutant(kills="extras.native.script.dense", beside=1)
+def scripts_forget_the_bias(patch: Patch) -> None:
+    """Scripts in PyTorch's own API make layers without their bias."""
+
+    def written(original: Any, *given: Any) -> str:
+        return str(original(*given)).replace('parameters["bias"]', '0 * parameters["bias"]')
+
+    patch.around(TorchAdapter, "native_script", written)

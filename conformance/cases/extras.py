@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .core import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
-from .layers import ROWS, feature_of
-from .write import Case, case, chain, dense, layer, numbers, spread
+from .layers import ROWS, feature_of, input_for
+from .write import Case, case, chain, dense, layer, numbers, spread, values_for
 
 
 def _extra(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
@@ -133,6 +133,40 @@ def native() -> list[Case]:
     return found
 
 
+def scripts() -> list[Case]:
+    """Return the cases of scripts in the framework's own API; each imports the framework once more."""
+    plain = [row for row in ROWS if row[0] == "plain"]
+    formats = [(row, data_format) for row in plain for data_format in ("channels_first", "channels_last")]
+    asked = {"dense": [row for row in formats if row[0][1]["kind"] == "Dense"][:1], "layers": formats}
+    return [
+        _extra(
+            f"native.script.{name}",
+            "W-7",
+            (steps := _script_steps(rows)),
+            [[len(steps) - 1, "output"]],
+            oracle="reference",
+            timeout=120.0,
+        )
+        for name, rows in asked.items()
+    ]
+
+
+def _script_steps(rows: list[tuple[Any, str]]) -> list[Any]:
+    steps: list[Any] = []
+    inputs = {}
+    for (_, spec, shape), data_format in rows:
+        net = f"{feature_of(spec)}-{data_format}"
+        steps += [
+            ["construct", {"spec": spec, "net": net}],
+            ["to", {"data_format": data_format, "net": net}],
+            ["mode", {"training": False, "net": net}],
+        ]
+        if values := values_for(spec, shape, data_format):
+            steps.append(["set_all", {"values": values, "net": net}])
+        inputs[net] = input_for(spec, shape)
+    return [*steps, ["native_script", {"inputs": inputs}]]
+
+
 def compiled() -> list[Case]:
     """Return the cases of compiled calls."""
     nets = {
@@ -255,4 +289,4 @@ def compiled() -> list[Case]:
 
 def cases() -> list[Case]:
     """Return all of them."""
-    return [*native(), *compiled()]
+    return [*native(), *scripts(), *compiled()]

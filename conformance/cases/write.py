@@ -112,6 +112,8 @@ def capabilities(steps: list[Step]) -> list[str]:
             found.add("gradients")
         if verb == "native":
             found.add("native.parameters")
+        if verb == "native_script":
+            found.add("native.script")
         if verb == "variables":
             found.add("variables")
     return sorted(found)

@@ -378,6 +378,18 @@ class Machine:
         """What a native module is, its backend says; whether it holds memory, the spec."""
         return {"is_ready": all(p.state == "ready" for p in self.nets[net].state().values())}
 
+    def do_native_script(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """A script in the framework's own API gives what the net gives."""
+        found: dict[str, Any] = {"output": [], "shapes": [], "dtypes": []}
+        terms, scale = 1, 0.0
+        for net, data in inputs.items():
+            called = self.do_call([data], net=net)
+            terms, scale = max(terms, self.now.terms), max(scale, self.now.scale)
+            for name, values in found.items():
+                values += called[name]
+        self.now.terms, self.now.scale = terms, scale
+        return found
+
     def do_variables(self, net: str = "net", source: str | None = None) -> dict[str, Any]:
         """Read the framework's state tree and give it back, or that of a like net: values are as in it."""
         given = self.nets[source or net].state()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +28,20 @@ LOSSES: dict[str, Callable[[Any], Any]] = {
     "half-square-sum": lambda y: ops.sum(y * y) * 0.5,
     "mean-cube": lambda y: ops.mean(y * y * y),
 }
+
+
+# A process that runs scripts and knows nothing of Isomorph.
+_ALONE = """
+import sys
+import numpy
+sys.modules["isomorph"] = None
+for name in sys.argv[1:]:
+    namespace = {}
+    exec(compile(open(name + ".py").read(), name, "exec"), namespace)
+    given = dict(numpy.load(name + ".npz"))
+    x = given.pop("x")
+    numpy.save(name + ".npy", namespace["run"](given, x))
+"""
 
 
 class Session:
@@ -272,6 +290,21 @@ class Session:
             "user_class": isinstance(native, type(described)) if not path else None,
             "listed": {name: None if shape is None else list(shape) for name, shape in listed.items()},
         }
+
+    def do_native_script(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Have nets' scripts in the framework's own API run, each on an input, without Isomorph."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, data in inputs.items():
+                net: Any = self.nets[name]
+                source = self.adapter.native_script(net, net._isomorph.options.data_format, net.training)
+                Path(folder, f"{name}.py").write_text(source)
+                given = {path: parameter.numpy() for path, parameter in net.state().items()}
+                np.savez(Path(folder, f"{name}.npz"), **given, x=array(data))
+            command = [sys.executable, "-c", _ALONE, *inputs]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(done.stderr[-2000:])
+            return {"output": [tensor(np.load(Path(folder, f"{name}.npy"))) for name in inputs]}
 
     def do_variables(self, net: str = "net", source: str | None = None) -> dict[str, Any]:
         """Read the framework's state tree, and give it back, or that of a like net."""

@@ -110,8 +110,7 @@ def test_every_capability_that_cases_need_is_asked() -> None:
 
 def test_every_capability_is_needed_by_a_case() -> None:
     needed = {each for case in CASES for each in case["capabilities"]}
-    # A script is written beside a failure; there is none to ask for while all is well.
-    assert set(questions()) - needed == {"native.script"}
+    assert set(questions()) == needed
 
 
 def test_every_function_of_ops_has_a_case() -> None:
