@@ -133,6 +133,8 @@ def _line(verb: str, given: Case, backend: str, classes: list[str]) -> list[str]
     if verb in ("set", "set_all"):
         data = given["values"] if verb == "set_all" else {given["path"]: given["data"]}
         return [f"{_part(net, path)}.set({_literal(each)})" for path, each in data.items()]
+    if verb == "freeze":
+        return [f"{part}.trainable = {given.get('trainable', False)}"]
     if verb == "mode":
         return [f"{part}.train({given['training']})"]
     if verb in ("copy", "pickle"):

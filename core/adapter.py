@@ -127,9 +127,20 @@ class Slot:
         """Return the framework's own parameter."""
         return self.binding.adapter.parameter(self)
 
+    def set_trainable(self, trainable: bool) -> None:
+        """Freeze the framework's own parameter, or let it be trained, wherever the net has it."""
+        for slot in self.binding.slots[id(self.parameter)]:
+            self.binding.adapter.set_trainable(slot, trainable)
+        self.binding.forget_runs()
+
     def gradient(self) -> Array | None:
-        """Return the gradient in the canonical layout, None if there is none."""
+        """Return the gradient in the canonical layout, None if there is none.
+
+        The framework's own, where it keeps one; else that of the last call of `Module.gradients`.
+        """
         gradient = self.binding.adapter.gradient(self)
+        if gradient is None:
+            gradient = self.binding.memory.get("gradients", {}).get(id(self.parameter))
         return None if gradient is None else np.array(self.to_canonical(gradient))
 
 
@@ -287,19 +298,25 @@ class Adapter(ABC):
     def write(self, slot: Slot, array: Array) -> None:
         """Replace the values by an array in the native layout."""
 
+    def trainable(self, slot: Slot) -> bool | None:
+        """Return whether the framework itself trains the parameter, None if it does not say."""
+        return None
+
+    def set_trainable(self, slot: Slot, trainable: bool) -> None:  # noqa: B027 - not all have a word for it
+        """Tell the framework whether the parameter is trained, also while it has no values."""
+
     def gradient(self, slot: Slot) -> Array | None:
-        """Return the gradient that the framework keeps on the parameter, in the native layout."""
-        stored = slot.binding.memory.get("gradients", {})
-        result: Array | None = stored.get(id(slot.parameter))
-        return result
+        """Return the gradient that the framework itself keeps on the parameter, in the native layout."""
+        return None
 
     @abstractmethod
     def gradients(
         self, binding: Binding, module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
-        """Return the gradient of ``loss(module(*inputs))`` for each trainable parameter, by id.
+        """Return the gradient of ``loss(module(*inputs))`` for each parameter, by id.
 
-        In the native layout. Raises `GradientsNotSupportedError` where there are none.
+        In the native layout; frozen parameters may be left out. Raises `GradientsNotSupportedError`
+        where there are none.
         """
         raise GradientsNotSupportedError.of(
             self.name, "gradients", "it computes forward only", "Move the net to a framework that has them."

@@ -276,10 +276,11 @@ def gradients(module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...])
         values = [prepare(module, binding, value) for value in inputs]
         make_ready(module, binding, values, {})
         found = binding.adapter.gradients(binding, module, loss, tuple(values))
-    binding.memory.setdefault("gradients", {}).update(found)
-    result = {}
+    kept, result = binding.memory.setdefault("gradients", {}), {}
     for path, parameter in module.parameters().items():
-        slot = parameter._slot
-        if slot is not None and id(parameter) in found:
-            result[path] = np.array(slot.to_canonical(found[id(parameter)]))
+        gradient, slot = found.get(id(parameter)), parameter._slot
+        if slot is None or gradient is None or not parameter.trainable:
+            kept.pop(id(parameter), None)
+        else:
+            kept[id(parameter)], result[path] = gradient, np.array(slot.to_canonical(gradient))
     return result

@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import InvalidArgumentError
 from .init.laws import Array, Law
-from .parameter import Parameter, Request, check_law, compile_pattern
+from .parameter import Buffer, Parameter, Request, check_law, compile_pattern
 
 if TYPE_CHECKING:
     from .nn.module import Module
@@ -34,7 +34,7 @@ def request(target: Module | Parameter, init: Any, seed: int | None, force: bool
         inside, root = _meant(target, new), target.root
         lists = [module.requests for _, module in target.named_modules()]
         lists += [parameter._requests for parameter in target.state().values()]
-    learned = [parameter for parameter in inside if parameter.trainable]
+    learned = [parameter for parameter in inside if not isinstance(parameter, Buffer)]
     ready = [parameter for parameter in learned if parameter.is_ready]
     if ready and not force:
         warnings.warn(

@@ -14,7 +14,7 @@ from .errors import (
 from .init.streams import cast
 from .initialize import store
 from .nn.module import Layer, Module
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 from .tensor import FLOATS, dtype_name
 
 DATA_FORMATS = ("channels_first", "channels_last")
@@ -94,6 +94,7 @@ def bind(root: Module, adapter: Adapter, options: Options) -> Binding:
     old_options = root._isomorph.options
     binding = Binding(adapter, root, options)
     values = [p.numpy() if p.is_ready else None for p in parameters]
+    frozen = [p for p in parameters if not p.trainable and not isinstance(p, Buffer)]
     try:
         root._isomorph.options = options
         binding.native(root)
@@ -104,6 +105,8 @@ def bind(root: Module, adapter: Adapter, options: Options) -> Binding:
         for module in modules:
             module._isomorph.binding = binding
             module._isomorph.forget_runs()
+        for parameter in frozen:
+            parameter.trainable = False
         store(parameters)
         adapter.set_mode(binding)
     except BaseException:

@@ -62,7 +62,6 @@ class Parameter(Operators):
     ((3, 8), [42.0, 1.0])
     """
 
-    trainable = True
     kind = "parameter"
 
     def __init__(self, shape: Any, init: Any = None, dtype: str | None = None, role: str = "weight") -> None:
@@ -75,6 +74,7 @@ class Parameter(Operators):
         self._law = check_law(where, init)
         self._default: Any = None
         self._has_size_of_others = False
+        self._trainable = True
         self.role = role
         self._requests: list[Request] = []
         self._value: Array | None = None
@@ -143,6 +143,30 @@ class Parameter(Operators):
     def is_requested(self) -> bool:
         """Whether `initialize` was called on it, its layer or a net around it."""
         return bool(self._requests) or any(m.requests for _, m in self._enclosing())
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it. False freezes it, at any time and on every backend.
+
+        A frozen parameter stays in `Module.parameters`, and gets initial values like any other.
+
+        >>> dense = nn.Dense(3)
+        >>> dense.bias.trainable = False
+        >>> x = numpy.ones((2, 5), "float32")
+        >>> dense(x).shape, dense.bias.trainable
+        ((2, 3), False)
+        """
+        if self._slot is not None:
+            # Its user may have frozen the framework's own parameter.
+            found = self._slot.binding.adapter.trainable(self._slot)
+            self._trainable = self._trainable if found is None else found
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        self._trainable = bool(trainable)
+        if self._slot is not None:
+            self._slot.set_trainable(self._trainable)
 
     @property
     def init(self) -> Any:
@@ -267,7 +291,8 @@ class Parameter(Operators):
     def __getstate__(self) -> dict[str, Any]:
         value = self.numpy() if self.is_ready else None
         dtype = self._dtype
-        return {**self.__dict__, "_value": value, "_slot": None, "_owner": None, "_dtype": dtype}
+        kept = {"_value": value, "_dtype": dtype, "_trainable": self.trainable}
+        return {**self.__dict__, **kept, "_slot": None, "_owner": None}
 
     # Drawing.
 
@@ -299,8 +324,18 @@ class Buffer(Parameter):
     False
     """
 
-    trainable = False
     kind = "buffer"
+
+    @property
+    def trainable(self) -> bool:
+        """False: setting it to True raises `StructureError`."""
+        return False
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        if trainable:
+            hint = "Declare it as nn.Parameter if it is to be learned."
+            raise StructureError(f"{self.name} is a buffer, which is never trained.\n  {hint}")
 
 
 class Request:
@@ -333,7 +368,7 @@ def resolve_law(parameter: Parameter) -> Any:
 
     offer(0, 0, 0, parameter._default)
     offer(2, 0, 0, parameter._law)
-    if parameter.trainable:
+    if not isinstance(parameter, Buffer):
         for own in parameter._requests:
             offer(4, 0, own.order, own.law)
         for distance, module in parameter._enclosing():
@@ -356,7 +391,7 @@ def default_law(parameter: Parameter) -> Any:
     """Return the law of a parameter that nobody named one for."""
     from .init.laws import Kaiming, Normal
 
-    if parameter.role == "bias" or not parameter.trainable:
+    if parameter.role == "bias" or isinstance(parameter, Buffer):
         return Zeros()
     if parameter.role == "scale":
         return Ones()

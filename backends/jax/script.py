@@ -73,6 +73,7 @@ def _variables(layer: nn.Layer) -> list[str]:
     values = parts.values(layer, JaxAdapter.table)
     collections: dict[str, list[str]] = {"params": [], "batch_stats": []}
     for parameter, (name, value) in zip(layer.own_parameters().values(), values.items()):
-        collections["params" if parameter.trainable else "batch_stats"].append(f'"{name}": {value}')
+        is_learned = not isinstance(parameter, nn.Buffer)
+        collections["params" if is_learned else "batch_stats"].append(f'"{name}": {value}')
     trees = [f'"{name}": {{{", ".join(held)}}}' for name, held in collections.items() if held]
     return [f"variables = {{{', '.join(trees)}}}"]

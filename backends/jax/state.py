@@ -195,7 +195,7 @@ def follow(top: Any, route: list[str]) -> Any:
 
 def collection_of(slot: Slot) -> str:
     """Return the collection of Flax's variables that a parameter belongs to."""
-    if slot.parameter.trainable:
+    if not isinstance(slot.parameter, nn.Buffer):
         return "params"
     return "batch_stats" if isinstance(slot.module, nn.BatchNorm) else "buffers"
 

@@ -19,7 +19,7 @@ from isomorph.trace import Call
 from .calls import Run
 from .composite import composite
 from .deferral import inferred, link, load
-from .framework import NDArray, Symbol, autograd, context_of, mx, np_mode
+from .framework import NDArray, Symbol, autograd, context_of, gluon, mx, np_mode
 from .ops import MXNetOps
 
 # Integer types that MXNet 1.9.1 lacks, and the least ones that hold their values.
@@ -120,9 +120,23 @@ class MXNetAdapter(Adapter):
             native = self.parameter(slot)
             native.set_data(mx.np.array(array, dtype=native.dtype, ctx=context_of(slot.binding.options)))
 
+    def trainable(self, slot: Slot) -> bool:
+        return bool(self.parameter(slot).grad_req != "null")
+
+    def set_trainable(self, slot: Slot, trainable: bool) -> None:
+        with np_mode():
+            self.parameter(slot).grad_req = "write" if trainable else "null"
+        for native in slot.binding.natives.values():
+            if isinstance(native, gluon.HybridBlock):
+                native._clear_cached_op()
+
     def gradient(self, slot: Slot) -> Array | None:
         native = self.parameter(slot)
-        return None if native._grad is None else native.list_grad()[0].asnumpy()
+        if native._grad is None:
+            return None
+        # MXNet 1.9.1 keeps zeros for a gradient that was never computed.
+        gradient = native.list_grad()[0].asnumpy()
+        return gradient if gradient.any() or native.list_data()[0]._fresh_grad else None
 
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
@@ -131,7 +145,8 @@ class MXNetAdapter(Adapter):
         # Each module's own mode counts in a bound call. MXNet 1.9.1 itself gives wrong gradients for
         # max pooling where it records in predict mode.
         run.training = True
-        slots = {key: binding.slots[key][0] for key in map(id, module.parameters().values())}
+        trained = [parameter for parameter in module.parameters().values() if parameter.trainable]
+        slots = {key: binding.slots[key][0] for key in map(id, trained)}
         with np_mode():
             for slot in slots.values():
                 for buffer in self.parameter(slot)._grad or ():
@@ -144,6 +159,4 @@ class MXNetAdapter(Adapter):
                 # A loss that no parameter reaches has no graph: its gradients are the zeros set above.
                 if not re.search("not in a computational graph|no inputs in computation graph", str(error)):
                     raise
-            found = {key: self.gradient(slot) for key, slot in slots.items()}
-        # Its user has frozen a parameter whose grad_req is "null".
-        return {key: np.zeros(slots[key].native_shape()) if g is None else g for key, g in found.items()}
+            return {key: self.parameter(slot).list_grad()[0].asnumpy() for key, slot in slots.items()}

@@ -63,7 +63,7 @@ def composite(module: nn.Module, attributes: dict[str, Any], binding: Binding) -
     for name, parameter in own.items():
         native._reg_params[name] = native._params.get(
             name, shape=(-1,) * len(parameter.shape),
-            allow_deferred_init=True, differentiable=parameter.trainable,
+            allow_deferred_init=True, differentiable=not isinstance(parameter, nn.Buffer),
         )  # fmt: skip
         if name not in both:
             vars(native)[name] = native._reg_params[name]

@@ -49,11 +49,21 @@ def activation_of(layer: Any, binding: Binding) -> Any:
     return _lambda(layer, binding, value, getattr(value, "__name__", "activation"))
 
 
+class Dense(gluon.nn.Dense):
+    """Gluon's, but its bias learns while its weight is frozen: MXNet 1.9.1 gives it no gradient then."""
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:  # noqa: N803 - Gluon's name
+        if bias is None or self.weight.grad_req != "null":
+            return super().hybrid_forward(F, x, weight, bias)
+        y = F.npx.fully_connected(x, weight, no_bias=True, num_hidden=self._units, flatten=False) + bias
+        return y if self.act is None else self.act(y)
+
+
 @MXNetAdapter.lowers(nn.Dense)
 def dense(layer: nn.Dense, binding: Binding) -> Any:
     """Lower Dense. Gluon flattens by default; every other framework keeps leading axes."""
     has_bias = layer.bias is not None
-    native = made(gluon.nn.Dense, layer, binding, layer.units, use_bias=has_bias, flatten=False)
+    native = made(Dense, layer, binding, layer.units, use_bias=has_bias, flatten=False)
     native.act = activation_of(layer, binding)
     return native
 

@@ -143,3 +143,9 @@ def keyword_inputs_are_dropped(patch: Patch) -> None:
         return original(self, *(inputs if len(inputs) > 1 else (*inputs, *inputs)) if named else inputs)
 
     patch.around(Run, "__call__", run)
+
+
+@mutant(kills="train.gradients.frozen-before-sizes", beside=4)
+def dense_is_gluons_own(patch: Patch) -> None:
+    """Dense computes as Gluon's does: a bias behind a frozen weight gets no gradient."""
+    patch(layers.Dense, "hybrid_forward", gluon.nn.Dense.hybrid_forward)

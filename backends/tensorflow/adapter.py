@@ -117,6 +117,13 @@ class TensorFlowAdapter(Adapter):
     def write(self, slot: Slot, array: Array) -> None:
         self.parameter(slot).assign(array)
 
+    def trainable(self, slot: Slot) -> bool | None:
+        return self.parameter(slot).trainable if self.is_ready(slot) else None
+
+    def set_trainable(self, slot: Slot, trainable: bool) -> None:
+        if self.is_ready(slot):
+            self.parameter(slot).trainable = trainable
+
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:

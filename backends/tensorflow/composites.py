@@ -93,7 +93,7 @@ class Composite(Net, keras.Model):  # type: ignore[misc]
         for name, parameter in module.own_parameters().items():
             if name not in held:
                 law = ParameterLaw(binding, module, name)
-                options = {"dtype": parameter.dtype, "trainable": parameter.trainable}
+                options = {"dtype": parameter.dtype, "trainable": not isinstance(parameter, nn.Buffer)}
                 shape = parameter.shape.known()
                 self.hold(name, self.add_weight(shape=shape, initializer=law, name=name, **options), True)
 

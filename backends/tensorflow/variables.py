@@ -100,8 +100,10 @@ class ParameterLaw(keras.initializers.Initializer):  # type: ignore[misc]
         place, variables = storage(self.binding, parameter), memory.setdefault("variables", {})
         if id(parameter) not in variables:
             with device_of(self.binding.options):
-                shape = place.native_shape()
+                shape, is_frozen = place.native_shape(), not parameter.trainable
                 variables[id(parameter)] = create(shape=shape, initializer=self, **options)
+                if is_frozen:
+                    variables[id(parameter)].trainable = False
         variable = variables[id(parameter)]
         if place.axes == self.axes:
             return variable

@@ -133,6 +133,13 @@ class TorchAdapter(Adapter):
         with torch.no_grad():
             self.parameter(slot).copy_(tensor(array))
 
+    def trainable(self, slot: Slot) -> bool:
+        return bool(self.parameter(slot).requires_grad)
+
+    def set_trainable(self, slot: Slot, trainable: bool) -> None:
+        # PyTorch 2.13's lazy parameters allow this, and not requires_grad_().
+        self.parameter(slot).requires_grad = trainable
+
     def gradient(self, slot: Slot) -> Array | None:
         gradient = self.parameter(slot).grad
         return None if gradient is None else self.to_numpy(gradient)
@@ -140,7 +147,8 @@ class TorchAdapter(Adapter):
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
-        slots = [p._slot for p in module.parameters().values() if p._slot is not None]
+        trained = [p for p in module.parameters().values() if p.trainable]
+        slots = [p._slot for p in trained if p._slot is not None]
         tensors = [self.parameter(slot) for slot in slots]
         value = loss(binding.native(module)(*inputs))
         found: Any = map(torch.zeros_like, tensors)

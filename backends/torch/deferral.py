@@ -48,7 +48,7 @@ def as_spec(value: Any) -> Any:
 
 def declare(native: Any, name: str, parameter: nn.Parameter, binding: Binding) -> None:
     """Give a native module a parameter or buffer without a size."""
-    if parameter.trainable:
+    if not isinstance(parameter, nn.Buffer):
         setattr(native, name, UninitializedParameter(**factory(binding)))
     else:
         native.register_buffer(name, UninitializedBuffer(**factory(binding)))

@@ -245,3 +245,14 @@ def scripts_forget_the_bias(patch: Patch) -> None:
         return str(original(*given)).replace('parameters["bias"]', '0 * parameters["bias"]')
 
     patch.around(TorchAdapter, "native_script", written)
+
+
+@mutant(kills="core.freeze.before-sizes", beside=3)
+def freezing_needs_values(patch: Patch) -> None:
+    """A lazy parameter can't be frozen."""
+
+    def set_trainable(original: Any, self: Any, slot: Any, trainable: bool) -> None:
+        if self.is_ready(slot):
+            original(self, slot, trainable)
+
+    patch.around(TorchAdapter, "set_trainable", set_trainable)

@@ -22,6 +22,7 @@ from .oracle import Oracle
 LEARNED = 60
 VERBS = (
     *("call", "initialize", "infer", "set", "mode", "copy", "to", "edit", "read", "apply_init", "structure"),
+    "freeze",
     *(
         "pickle",
         "part",
@@ -38,7 +39,7 @@ VERBS = (
 # Steps that change what a net is.
 EDITS = {"append", "assign", "remove", "tie"}
 INPUTS = ("plain", "batch", "salt", "batch", "size", "rank", "type", "zero")
-BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select")
+BEFORE = ("initialize", "set", "mode", "infer", "copy", "pickle", "select", "freeze")
 OFTEN = ("call", "initialize", "set", "mode", "gradients", "structure", "tie")
 
 
@@ -296,7 +297,15 @@ class _Writer:
         where = self._net
         state = self._state(where)
         if state:
-            self._step("read", path=self.draws.one(state)["path"], **where)
+            gradient = {"what": "grad"} if "gradients" in self.able and self.draws.rarely(4) else {}
+            self._step("read", path=self.draws.one(state)["path"], **gradient, **where)
+
+    def _freeze(self) -> None:
+        where = self._net
+        state = self._state(where)
+        if state:
+            path = self.draws.one(each["path"] for each in state)
+            self._step("freeze", path=path, trainable=self.draws.rarely(3), **where)
 
     def _mode(self) -> None:
         where = self._net

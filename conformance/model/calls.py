@@ -257,7 +257,8 @@ class Forward(_Program):
     def gradients(self, inputs: list[Any], loss: str) -> Gradients:
         """Return the loss's derivative by each learned element, by central differences."""
         found: dict[int, Any] = {}
-        learned = [each for each in self.net.state().values() if each.trainable]
+        state = self.net.state().values()
+        learned = [each for each in state if each.trainable and not each.is_frozen]
         terms = 1
         for parameter in learned:
             if isinstance(parameter.value, Unknown):

@@ -75,7 +75,7 @@ class Machine:
                 "state": parameter.state,
                 "shape": list(parameter.shape),
                 "dtype": net.dtype,
-                "trainable": parameter.trainable,
+                "trainable": parameter.trainable and not parameter.is_frozen,
                 "requested": bool(parameter.requests)
                 or any(node.requests for node in net.enclosing(net.owner(parameter))),
                 "value": parameter.value,
@@ -279,7 +279,19 @@ class Machine:
     def do_read(self, path: str, what: str = "value", net: str = "net") -> dict[str, Any]:
         """Read something of a parameter."""
         parameter = self._readable(net, path)
+        if what == "grad":
+            if parameter.gradient is None:
+                return {"gradients": {}}
+            value, self.now.terms, self.now.scale = parameter.gradient
+            return {"gradients": {path: value}}
         return {"native": True} if what == "native" else {"value": parameter.value}
+
+    def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> None:
+        """Freeze a parameter, or let it be trained again; a buffer never is."""
+        parameter = self.parameter(net, path)
+        if trainable and not parameter.trainable:
+            raise Refused("StructureError")
+        parameter.is_frozen = not trainable
 
     def do_mode(self, training: bool, path: str = "", net: str = "net") -> None:
         """Change between training and evaluation."""
@@ -363,6 +375,9 @@ class Machine:
         self._update(subject, forward)
         self.now.terms, self.now.scale = found.terms, forward.scale
         paths = subject.paths()
+        for parameter in subject.state().values():
+            value = found.values.get(id(parameter))
+            parameter.gradient = None if value is None else (value, found.terms, forward.scale)
         return {"gradients": {paths[key]: value for key, value in found.values.items()}}
 
     def do_op(self, op: str, arrays: list[Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,9 @@ class Parameter:
     is_exact: bool = True
     """Whether the values are specified bit by bit: drawn or set, not computed."""
     requests: list[Request] = field(default_factory=list)
+    is_frozen: bool = False
+    gradient: tuple[Any, int, float] | None = None
+    """The gradient last asked for, with what a numerical comparison needs."""
 
     def __post_init__(self) -> None:
         self.shape = self.shape or self.declared

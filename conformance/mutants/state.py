@@ -252,3 +252,34 @@ def tied_parameters_are_listed_twice(patch: Patch) -> None:
         return parameter.ParameterMapping(found)
 
     patch.around(tree.Tree, "state", state)
+
+
+@mutant(kills="core.freeze.pickled", beside=3)
+def pickles_forget_freezing(patch: Patch) -> None:
+    """Whether a parameter is frozen is not in a pickle."""
+
+    def kept(original: Any, each: Any) -> Any:
+        return {**original(each), "_trainable": True}
+
+    patch.around(Parameter, "__getstate__", kept)
+
+
+@mutant(kills="core.freeze.keeps-its-place", beside=1)
+def frozen_parameters_are_left_out(patch: Patch) -> None:
+    """A frozen parameter is no longer one of the net's parameters."""
+
+    def parameters(original: Any, module: Any) -> Any:
+        found = original(module).items()
+        return parameter.ParameterMapping({path: each for path, each in found if each.trainable})
+
+    patch.around(tree.Tree, "parameters", parameters)
+
+
+@mutant(kills="core.freeze.initial-values", beside=1)
+def frozen_parameters_start_at_zero(patch: Patch) -> None:
+    """A frozen parameter gets zeros instead of its law's values."""
+
+    def draw(original: Any, each: Any) -> Any:
+        return original(each) * (each.trainable or each.kind == "buffer")
+
+    patch.around(Parameter, "draw", draw)

@@ -178,8 +178,12 @@ class Session:
             return {"native": parameter.native is not None}
         if what == "grad":
             found = parameter.grad
-            return {"value": None if found is None else tensor(found)}
+            return {"gradients": {} if found is None else {path: tensor(found)}}
         return {"text": plain_text(str(getattr(parameter, what)))}
+
+    def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> None:
+        """Freeze a parameter, or let it be trained again."""
+        self.part(net, path).trainable = trainable
 
     def do_mode(self, training: bool, path: str = "", net: str = "net") -> None:
         """Change between training and evaluation."""

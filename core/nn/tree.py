@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..adapter import Binding, Options
 from ..errors import InvalidArgumentError, StructureError
-from ..parameter import Parameter, ParameterMapping, Request
+from ..parameter import Buffer, Parameter, ParameterMapping, Request
 from ..trace import current
 
 if TYPE_CHECKING:
@@ -243,11 +243,11 @@ class Tree:
 
     def parameters(self) -> ParameterMapping:
         """Return what the net learns, by canonical path, shared parameters once, in order."""
-        return ParameterMapping({path: p for path, p in self.state().items() if p.trainable})
+        return ParameterMapping({k: p for k, p in self.state().items() if not isinstance(p, Buffer)})
 
     def buffers(self) -> ParameterMapping:
         """Return the state that is not learned, such as running means, by canonical path."""
-        return ParameterMapping({path: p for path, p in self.state().items() if not p.trainable})
+        return ParameterMapping({k: p for k, p in self.state().items() if isinstance(p, Buffer)})
 
     # Pickles.
 
@@ -345,7 +345,7 @@ def _release(old: Any, holder: Tree) -> None:
 def _detach(parameter: Parameter) -> None:
     """Keep a parameter's values in itself instead of in a native module."""
     parameter._value = parameter.numpy() if parameter.is_ready else None
-    parameter._slot = None
+    parameter._trainable, parameter._slot = parameter.trainable, None
 
 
 def _reference(module: Tree) -> weakref.ref[Any]:
