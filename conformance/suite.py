@@ -205,7 +205,7 @@ class Lane:
         self.name = info.name
         self.entry |= {"name": info.name, "versions": dict(info.versions)}
         if not info.is_installed:
-            error_text = str(BackendNotInstalledError.named(info.name, info.missing, ()))
+            error_text = str(BackendNotInstalledError.named(info.name, info.missing, info.extra, ()))
             self.entry["message"] = error_text.splitlines()[0]
             return
         starting(info.name)

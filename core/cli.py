@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import BackendBrokenError, BackendNotInstalledError, IsomorphError
+from .errors import BackendNotInstalledError, IsomorphError
 from .version import __version__
 
 app = typer.Typer(
@@ -134,30 +134,34 @@ def backends(as_json: JsonOption = False) -> None:
         print(json.dumps(rows, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("backend", "also called", "framework", "status", "what to do", box=None)
     for row in rows:
         text = ", ".join(f"{name} {version or '-'}" for name, version in row["versions"].items())
-        table.add_row(
-            row["name"], ", ".join(row["aliases"]), text or "built in", row["status"], row["what_to_do"]
-        )
+        cells = (row["name"], ", ".join(row["aliases"]), text or "built in", row["status"], row["what_to_do"])
+        table.add_row(*map(escape, cells))
     Console().print(table)
 
 
 def _check(info: Any) -> tuple[str, str]:
     """Return a backend's status and advice, importing it in a process of its own."""
     if not info.is_installed:
-        missing = BackendNotInstalledError.named(info.name, info.missing, ())
+        missing = BackendNotInstalledError.named(info.name, info.missing, info.extra, ())
         return "not installed", str(missing).split("\n")[1].split(". ")[0].strip()
     import subprocess
 
-    program = f"import isomorph; isomorph.backend({info.name!r})"
+    program = (
+        f"import isomorph\ntry:\n    isomorph.backend({info.name!r})\n"
+        "except isomorph.errors.IsomorphError as error:\n    raise SystemExit(str(error))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return "ready", ""
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-    start = next((i for i, line in enumerate(lines) if BackendBrokenError.__name__ in line), len(lines) - 1)
+    told = f"The {info.name} backend"
+    start = next((i for i, line in enumerate(lines) if line.startswith(told)), len(lines) - 1)
     return "broken", " ".join(line.strip() for line in lines[start:]) or f"exit code {done.returncode}"
 
 

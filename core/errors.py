@@ -114,11 +114,13 @@ class BackendNotInstalledError(IsomorphError, ImportError):
     """The backend's framework is not installed."""
 
     @classmethod
-    def named(cls, name: str, missing: Sequence[str], installed: Sequence[str]) -> BackendNotInstalledError:
+    def named(
+        cls, name: str, missing: Sequence[str], extra: str, installed: Sequence[str]
+    ) -> BackendNotInstalledError:
         packages = " and ".join(repr(package) for package in missing)
         return cls(
             f"The {name} backend needs {packages}, not installed here.\n"
-            f'  Install it with: pip install "isomorph[{name}]". '
+            f'  Install it with: pip install "{extra}". '
             f"Usable here: {', '.join(installed)}.",
             backend=name,
             expected=tuple(missing),

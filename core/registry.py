@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,14 @@ class BackendInfo:
     versions: dict[str, str | None]
     """The version of each package that the framework needs, None where it is missing."""
     entry_point: EntryPoint
+    rivals: tuple[str, ...] = ()
+    """The packages that register this name, where several register something else by it."""
+
+    @property
+    def extra(self) -> str:
+        """What pip installs the backend with: its package and the extra of its name."""
+        package = self.entry_point.dist.name if self.entry_point.dist else "isomorph"
+        return f"{package}[{self.name}]" if self.versions else package
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -62,18 +71,27 @@ def available() -> tuple[BackendInfo, ...]:
     """Return every registered backend, installed or not, without importing a framework."""
     from importlib.metadata import entry_points
 
-    points = entry_points(group="isomorph.backends")
+    points: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group="isomorph.backends"):
+        points.setdefault(point.name.lower(), []).append(point)
     aliases = entry_points(group="isomorph.aliases")
     found = {
-        point.name: BackendInfo(
-            point.name,
-            tuple(sorted(alias.name for alias in aliases if alias.value == point.value)),
+        name: BackendInfo(
+            name,
+            tuple(sorted(alias.name.lower() for alias in aliases if alias.value == point.value)),
             {package: _version(package) for package in _requirements(point)},
             point,
+            _rivals([point, *others]),
         )
-        for point in points
+        for name, (point, *others) in points.items()
     }
     return tuple(found[name] for name in sorted(found, key=lambda name: (name != DEFAULT, name)))
+
+
+def _rivals(points: list[EntryPoint]) -> tuple[str, ...]:
+    if len({point.value for point in points}) == 1:
+        return ()
+    return tuple(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in points)
 
 
 def info(name: str) -> BackendInfo:
@@ -99,15 +117,33 @@ def backend(name: str) -> Adapter:
     if found.name not in _loaded:
         if found.missing:
             usable = [each.name for each in available() if each.is_installed]
-            raise BackendNotInstalledError.named(found.name, found.missing, usable)
-        try:
-            _loaded[found.name] = found.entry_point.load()()
-        except BackendBrokenError:
-            raise
-        except Exception as cause:
-            first = (str(cause).strip().splitlines() or [""])[0]
-            raise BackendBrokenError.named(found.name, f"{type(cause).__name__}: {first}") from cause
+            raise BackendNotInstalledError.named(found.name, found.missing, found.extra, usable)
+        _loaded[found.name] = _load(found)
     return _loaded[found.name]
+
+
+def _load(found: BackendInfo) -> Adapter:
+    """Return a new adapter; raises `BackendBrokenError` for whatever its package does wrong."""
+    if found.rivals:
+        text = f"several packages register it: {', '.join(found.rivals)}"
+        raise BackendBrokenError.named(found.name, text, "Uninstall all but one, or rename the entry point.")
+    try:
+        adapter = found.entry_point.load()()
+    except BackendBrokenError:
+        raise
+    except Exception as cause:
+        first = (str(cause).strip().splitlines() or [""])[0]
+        place = traceback.extract_tb(cause.__traceback__)[-1]
+        text = f"{type(cause).__name__}: {first} ({place.filename}, line {place.lineno})"
+        hint = f'Repair it with: pip install --force-reinstall "{found.extra}".'
+        raise BackendBrokenError.named(found.name, text, hint) from cause
+    if not isinstance(adapter, Adapter):
+        text = f"{found.entry_point.value} gives a {type(adapter).__name__}, which is no isomorph.Adapter"
+        raise BackendBrokenError.named(found.name, text, "Let the entry point name the adapter's class.")
+    if adapter.name.lower() != found.name:
+        text = f"{found.entry_point.value} gives an adapter that calls itself {adapter.name!r}"
+        raise BackendBrokenError.named(found.name, text, f'Set name = "{found.name}" in its class.')
+    return adapter
 
 
 def owner_of(value: Any) -> Adapter | None:
@@ -159,7 +195,7 @@ def _requirements(point: EntryPoint) -> list[str]:
     for line in requires:
         needed, _, marker = line.partition(";")
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
-        if extra and extra.group(1) == point.name:
+        if extra and extra.group(1) == point.name.lower():
             match = re.match(r"[A-Za-z0-9._-]+", needed)
             if match:
                 packages.append(match.group())

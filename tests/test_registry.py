@@ -83,3 +83,59 @@ def test_a_backend_in_a_package_of_its_own(tmp_path: Path) -> None:
 def test_a_framework_is_the_extra_of_the_backends_name(info: isomorph.BackendInfo) -> None:
     assert bool(info.versions) == (info.name != "numpy")
     assert info.is_installed == (not info.missing)
+
+
+BROKEN = {
+    "another-name": (
+        "class Adapter(NumpyAdapter):\n    pass",
+        "calls itself 'numpy'",
+        'Set name = "another-name"',
+    ),
+    "no-adapter": ("Adapter = dict", "gives a dict, which is no isomorph.Adapter", "the adapter's class"),
+    "raises": ("Adapter = 1 / 0", "ZeroDivisionError: division by zero (", "pip install --force-reinstall"),
+}
+
+
+def package(folder: Path, distribution: str, name: str, source: str) -> None:
+    """Write what pip leaves of a package with one backend, without a framework."""
+    module = f"backend_of_{distribution}"
+    (folder / f"{module}.py").write_text(f"from isomorph.backends.numpy import NumpyAdapter\n\n{source}\n")
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[isomorph.backends]\n{name} = {module}:Adapter\n")
+
+
+def why_broken(folder: Path, name: str) -> str:
+    program = (
+        f"import isomorph\ntry:\n    isomorph.backend({name!r})\n"
+        "except isomorph.errors.BackendBrokenError as error:\n    print(error)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_wrong_entry_point_is_broken_and_says_what_to_do(name: str, tmp_path: Path) -> None:
+    source, why, advice = BROKEN[name]
+    package(tmp_path, "third", name, source)
+    said = why_broken(tmp_path, name)
+    assert why in said
+    assert advice in said
+    assert name != "raises" or "backend_of_third.py, line 3" in said
+
+
+def test_a_name_registered_twice_is_nobodys(tmp_path: Path) -> None:
+    package(tmp_path, "third", "numpy", 'class Adapter(NumpyAdapter):\n    name = "numpy"')
+    said = why_broken(tmp_path, "numpy")
+    assert "isomorph (isomorph.backends.numpy:NumpyAdapter)" in said
+    assert "third (backend_of_third:Adapter)" in said
+
+
+def test_a_capital_letter_makes_no_other_backend(tmp_path: Path) -> None:
+    package(tmp_path, "third", "MyLib", 'class Adapter(NumpyAdapter):\n    name = "MyLib"')
+    assert why_broken(tmp_path, "mylib") == why_broken(tmp_path, "MyLib") == ""
