@@ -19,6 +19,7 @@ _ALL = "all"
 _PLACES = {
     "pyproject.toml.tmpl": "pyproject.toml",
     "README.md.tmpl": "README.md",
+    "gitignore.tmpl": ".gitignore",
     "init.py.tmpl": "src/MODULE/__init__.py",
     "adapter.py.tmpl": "src/MODULE/adapter.py",
     "ops.py.tmpl": "src/MODULE/ops.py",
