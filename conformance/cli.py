@@ -6,11 +6,17 @@ Exit codes: 0 all is well, 1 a backend does not conform, 2 the command's own arg
 from __future__ import annotations
 
 import json
+import re
+import signal
 import sys
+import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from isomorph.errors import UnknownBackendError
 
 app = typer.Typer(
     help="Prove that backends defer, infer and initialise identically.",
@@ -68,6 +74,11 @@ def run(
     from . import console, suite
 
     names = _names(backend, require)
+    earlier = _earlier(previous)
+    if report is not None:
+        _writable(report)
+    # A worker's home and process are put away behind it, whoever ends the run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings = suite.Settings(
         tuple(names),
         selection=None if case is None else tuple(_known(case)),
@@ -80,7 +91,6 @@ def run(
     )
     with console.progress(names) as show:
         made = suite.run(settings, show)
-    earlier = _read(previous) if previous is not None else None
     if report is not None:
         from .manifest import load
         from .report import write
@@ -100,6 +110,7 @@ def smoke(backend: BackendOption = "numpy", profile: ProfileOption = None) -> No
     from isomorph import registry
 
     from . import console, suite
+    from .judge import GOOD
     from .manifest import load
 
     names = _names(backend, "")
@@ -115,15 +126,16 @@ def smoke(backend: BackendOption = "numpy", profile: ProfileOption = None) -> No
         return
     made = suite.run(suite.Settings(others, selection=selection, profile=profile))
     for each in made["backends"]:
-        wrong = [
-            result for result in each["results"] if result["status"] not in ("pass", "xfail", "unsupported")
-        ]
-        answered = each["state"] not in ("absent", "broken") and not any(
-            result["status"] == "error" and result.get("observable") in ("worker", "harness")
+        wrong = [result for result in each["results"] if result["status"] not in GOOD]
+        unanswered = [
+            result
             for result in wrong
-        )
-        if not answered:
-            reason = each["message"] or (wrong[0].get("received", "") if wrong else "")
+            if result["status"] == "error" and result.get("observable") in ("worker", "harness")
+        ]
+        if each["message"]:
+            print(f"{each['name']}: backend wrong: it does not start: {each['message']}")
+        elif unanswered:
+            reason = unanswered[0].get("received", "")
             print(f"{each['name']}: harness wrong: the worker can't be talked to: {reason}")
         elif wrong:
             print(f"{each['name']}: backend wrong: {len(wrong)} of {each['required']} cases")
@@ -143,9 +155,14 @@ def list_cases(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the suite's cases: id, clause, oracle."""
-    from .manifest import digest, load
+    from .manifest import LEVELS, digest, load
+    from .profile import questions
+    from .spec import CLAUSES
 
     manifest = load()
+    _one_of("--clause", clause, [each.id for each in CLAUSES])
+    _one_of("--level", level, LEVELS)
+    _one_of("--capability", capability, questions())
     found = [
         case
         for case in manifest["cases"]
@@ -233,17 +250,32 @@ def explore(
 
 
 def _names(backend: str, require: str) -> list[str]:
+    """Return backends' names, each once, by whatever alias; a name that nobody has stays as it is."""
     from isomorph import registry
 
     wanted = [each.name for each in registry.available() if each.is_installed] if backend == "all" else []
-    if backend != "all":
-        wanted = [name.strip() for name in backend.split(",") if name.strip()]
-    for name in filter(None, (each.strip() for each in require.split(","))):
-        if name not in wanted:
-            wanted.append(name)
+    words = f"{'' if backend == 'all' else backend},{require}".split(",")
+    for word in filter(None, map(str.strip, words)):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", word):
+            raise typer.BadParameter(f"{word!r} is no backend's name", param_hint="--backend")
+        try:
+            wanted.append(registry.info(word).name)
+        except UnknownBackendError:
+            wanted.append(word)
     if not wanted:
-        raise typer.BadParameter("name a backend", param_hint="--backend")
+        raise typer.BadParameter(
+            "no backend is named; `isomorph backends` shows them", param_hint="--backend"
+        )
     return list(dict.fromkeys(wanted))
+
+
+def _one_of(option: str, value: str, known: Collection[str]) -> None:
+    import difflib
+
+    if value and value not in known:
+        close = difflib.get_close_matches(value, known, n=1, cutoff=0.3)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise typer.BadParameter(f"there is no {value!r}.{hint}", param_hint=option)
 
 
 def _known(names: list[str]) -> list[str]:
@@ -263,8 +295,31 @@ def _known(names: list[str]) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    hint = "Name a report.json that `isomorph conformance run --report FOLDER` wrote."
     try:
-        read: dict[str, Any] = json.loads(path.read_text())
+        read = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path} can't be read as a report: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else f"it is no JSON: {error}"
+        raise typer.BadParameter(f"{path} can't be read as a report: {why}. {hint}") from None
+    if not isinstance(read, dict) or read.get("schema") != 1:
+        raise typer.BadParameter(f"{path} is no report of schema 1. {hint}")
     return read
+
+
+def _earlier(path: Path | None) -> dict[str, Any] | None:
+    """Return an earlier report; before the first run there is none."""
+    if path is None or not path.exists():
+        return None
+    return _read(path)
+
+
+def _writable(folder: Path) -> None:
+    """Make the reports' folder now: a run must not be lost at its end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise typer.BadParameter(
+            f"no report can be written to {folder}: {error.strerror}. Name another folder.",
+            param_hint="--report",
+        ) from None

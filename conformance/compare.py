@@ -276,11 +276,14 @@ def _gradients(seen: Seen, expected: Expected, options: Seen) -> Compared:
     received, wanted = seen["result"].get("gradients", {}), expected.result["gradients"]
     if sorted(received) != sorted(wanted):
         return f"gradients of {sorted(wanted)}", f"of {sorted(received)}"
+    dtypes = {each["path"]: each["dtype"] for state in expected.state.values() for each in state}
     for path, value in wanted.items():
+        if received[path]["dtype"] != dtypes[path]:
+            return f"{path} in {dtypes[path]}", f"in {received[path]['dtype']}"
         difference = close(
             decode(received[path]),
             value,
-            received[path]["dtype"],
+            dtypes[path],
             expected.terms,
             expected.scale,
             options["bound"],

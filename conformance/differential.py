@@ -103,9 +103,8 @@ def _exact(seen: Seen, backend: str) -> dict[str, Any]:
         found["error"] = facts if known else error["type"]
     result = seen["result"]
     found |= {name: value for name, value in result.items() if name not in (*MAY_DIFFER, *_ARRAYS)}
-    for name in ("output",):
-        found[f"{name} types"] = [(each["dtype"], each["shape"]) for each in result.get(name, [])]
-    found["gradients of"] = sorted(result.get("gradients", {}))
+    found["output types"] = [(each["dtype"], each["shape"]) for each in result.get("output", [])]
+    found["gradients of"] = sorted((k, each["dtype"]) for k, each in result.get("gradients", {}).items())
     return found
 
 

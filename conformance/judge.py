@@ -28,8 +28,8 @@ STATUSES = (
 )
 # The only ones that keep a verdict good.
 GOOD = ("pass", "xfail", "unsupported")
-# What a dependant may still be run behind.
-PASSABLE = ("pass", "xfail")
+# The longest text of a mismatch in a report, in characters.
+LONGEST = 2000
 Case = dict[str, Any]
 Result = dict[str, Any]
 
@@ -66,7 +66,7 @@ class Judge:
         return result
 
     def _blocks(self, need: str) -> bool:
-        return self.statuses.get(need, "pass") not in (*PASSABLE, "unsupported")
+        return self.statuses.get(need, "pass") not in GOOD
 
     def _attempts(self, case: Case) -> Result:
         result = self._once(case)
@@ -112,20 +112,27 @@ class Judge:
             return "error", Mismatch(last, "harness", "an answer", answer.harness.strip().splitlines()[-1])
         lacking = [each for each in case["capabilities"] if not self.profile.capabilities.get(each, True)]
         if lacking:
-            return self._probed(lacking, answer, last)
+            status, mismatch = self._probed(lacking, answer, last)
+            left = self._left_behind(answer, last) if status == "unsupported" else None
+            return (status, mismatch) if left is None else ("fail", left)
         try:
             expected = expected_of(case)
         except Exception as error:  # the oracle's own fault must not end the run
             return "error", Mismatch(last, "oracle", "an answer", f"{type(error).__name__}: {error}")
         mismatch = first_mismatch(case, answer.seen, expected, self.profile.data)
-        if mismatch is None and answer.leaks:
-            mismatch = Mismatch(last, "surroundings", "as they were", f"changed: {', '.join(answer.leaks)}")
-        if mismatch is None and answer.printed:
-            mismatch = Mismatch(last, "standard output", "nothing printed", repr(answer.printed))
+        mismatch = mismatch or self._left_behind(answer, last)
         if mismatch is None:
             return "pass", None
         error_seen = answer.seen[mismatch.step]["error"] if mismatch.step < len(answer.seen) else None
         return ("fail" if error_seen is None or error_seen["ours"] else "error"), mismatch
+
+    @staticmethod
+    def _left_behind(answer: Answer, last: int) -> Mismatch | None:
+        if answer.leaks:
+            return Mismatch(last, "surroundings", "as they were", f"changed: {', '.join(answer.leaks)}")
+        if answer.printed:
+            return Mismatch(last, "standard output", "nothing printed", repr(answer.printed))
+        return None
 
     def _probed(self, lacking: list[str], answer: Answer, last: int) -> tuple[str, Mismatch | None]:
         """A "no" is tested: the steps must end in a NotSupportedError that names the capability."""
@@ -142,7 +149,8 @@ class Judge:
         if expectation is None:
             return result
         if result["status"] in ("pass", "unsupported"):
-            received = "it passes: take the expectation out"
+            does = "passes" if result["status"] == "pass" else "is not supported, as the profile says"
+            received = f"it {does}: take the expectation out"
             return {**result, "status": "xpass", "observable": "expectation", "step": len(case["steps"]) - 1,
                     "expected": f"a failure: {expectation.reason}", "received": received}  # fmt: skip
         if result["status"] in ("fail", "error") and self._as_stated(case, result, expectation):
@@ -193,10 +201,15 @@ def _where(case: Case, mismatch: Mismatch, answer: Answer) -> Result:
         "step": step,
         "verb": verb,
         "observable": mismatch.observable,
-        "expected": mismatch.expected,
-        "received": mismatch.received,
+        "expected": _cut(mismatch.expected),
+        "received": _cut(mismatch.received),
         "stderr": (error or {}).get("traceback", "") or answer.harness,
     }
+
+
+def _cut(text: str) -> str:
+    """Return a text that may stand in a report: some compilers' messages have megabytes."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text)} characters)"
 
 
 def log(steps: list[Any], seen: list[Any]) -> list[str]:
@@ -205,7 +218,7 @@ def log(steps: list[Any], seen: list[Any]) -> list[str]:
     for (verb, _), each in zip(steps, seen):
         if each["error"]:
             said = each["error"]["message"].splitlines()[0] if each["error"]["message"] else ""
-            lines.append(f"{verb}: {each['error']['type']}: {said}"[:300])
+            lines.append(_cut(f"{verb}: {each['error']['type']}: {said}"))
         elif "output" in each["result"]:
             outputs = (f"{one['dtype']} {tuple(one['shape'])}" for one in each["result"]["output"])
             lines.append(f"{verb}: {', '.join(outputs)}")

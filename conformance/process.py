@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +73,8 @@ class Worker:
         self.out, self.err = folder / "stdout", folder / "stderr"
         self.peak_mb = 0.0
         self._printed, self._seq, self._buffer = 0, 0, b""
-        down_read, down_write = os.pipe()
-        up_read, up_write = os.pipe()
+        down_read, down_write = _pipe()
+        up_read, up_write = _pipe()
         command = [
             sys.executable,
             "-m",
@@ -98,6 +100,7 @@ class Worker:
         self._write, self._read = down_write, up_read
         os.set_blocking(down_write, False)
         self._watched = psutil.Process(self.process.pid)
+        _running.add(self)
         self.about = self._introduced(None if profile is None else str(profile.resolve()))
 
     def _introduced(self, profile: str | None) -> dict[str, Any]:
@@ -112,6 +115,8 @@ class Worker:
             return {"broken": f"it speaks protocol {about.get('protocol')}, not {PROTOCOL}"}
         if "broken" not in about and not (isinstance(told, dict) and told.keys() >= _TOLD):
             return {"broken": f"it does not say who it is: {str(about)[:80]}"}
+        # What the framework prints while it is imported is no case's.
+        self._printed = self.out.stat().st_size
         return about
 
     def run(self, steps: list[Any], timeout: float) -> Answer:
@@ -214,7 +219,8 @@ class Worker:
             self._kill()
             return "it closed its pipe"
         if code < 0:
-            return f"ended by {signal.Signals(-code).name}"
+            named = {each.value: each.name for each in signal.Signals}
+            return f"ended by {named.get(-code, f'signal {-code}')}"
         return f"left with exit code {code}"
 
     def _new_output(self, size: int) -> str:
@@ -225,6 +231,25 @@ class Worker:
             file.seek(before)
             return file.read(min(size - before, 500)).decode(errors="replace")
         return f"{size - before} bytes"
+
+
+# Those that are not closed yet, for a run that is interrupted.
+_running: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def end_all() -> None:
+    """End every worker at once: the run is over, whatever they do."""
+    for worker in list(_running):
+        worker._kill()
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe's ends; never 0, 1 or 2, which a child gets anew even where its parent has none."""
+    ends = os.pipe()
+    moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
 
 
 def _environment(home: Path) -> dict[str, str]:

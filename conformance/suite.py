@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from isomorph.version import __version__
 from . import differential, profile
 from .judge import GOOD, Judge
 from .manifest import Manifest, digest, load
-from .process import Worker
+from .process import Worker, end_all
 from .script import scripts
 from .verdict import complete, verdict
 
@@ -77,17 +78,29 @@ def run(settings: Settings, progress: Progress | None = None, manifest: Manifest
     started, clock = now(), time.perf_counter()
     show = progress or (lambda *_: None)
 
-    def lane(name: str) -> Lane:
-        lane = Lane(name, settings, lambda name: show(name, 0, len(cases), "starting"), manifest)
+    stop = threading.Event()
+
+    def run_lane(name: str) -> Lane:
+        lane = Lane(name, settings, lambda name: show(name, 0, len(cases), "starting"), manifest, stop)
         try:
             for position, case in enumerate(cases if lane.judge else ()):
                 show(lane.name, position + 1, len(cases), lane.run(case)["status"])
+        except Exception as fault:  # one backend must not end the others' runs
+            text = f"the harness failed on it: {type(fault).__name__}: {fault}"
+            lane.entry |= {"state": "broken", "message": text}
         finally:
             lane.close()
         return lane
 
     with ThreadPoolExecutor(settings.workers or os.cpu_count()) as pool:
-        lanes = list(pool.map(lane, settings.backends))
+        runs = [pool.submit(run_lane, name) for name in settings.backends]
+        try:
+            lanes = [each.result() for each in runs]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            raise
     backends = [complete(lane.entry, manifest, selection) for lane in lanes]
     answers = {lane.name: lane.answers for lane in lanes if lane.judge}
     wall_s = time.perf_counter() - clock
@@ -183,6 +196,7 @@ class Lane:
         settings: How the run is made.
         starting: Called with the backend's name before its worker is started.
         manifest: The suite; by default the one that this release ships.
+        stop: Set when the run is interrupted: no worker is started any more.
 
     `judge` is None where there is nothing to run on; the entry then says why.
     """
@@ -193,7 +207,9 @@ class Lane:
         settings: Settings,
         starting: Callable[[str], None] = lambda name: None,
         manifest: Manifest | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
+        self._stop = stop or threading.Event()
         self.name, self._clock = name, time.perf_counter()
         self.judge: Judge | None = None
         self.entry = blank(name)
@@ -217,7 +233,7 @@ class Lane:
             tail = worker.tail().strip().splitlines()
             worker.close()
             message = f"{worker.about.get('broken', 'no answer')}" + (f" ({tail[-1]})" if tail else "")
-            self.entry |= {"state": "broken", "message": message}
+            self.entry |= {"state": "broken", "message": " ".join(message.split())}
             return
         told = worker.about["about"]
         ids = {case["id"] for case in manifest["cases"]}
@@ -226,6 +242,8 @@ class Lane:
         self.entry |= {"capabilities": read.capabilities, "problems": read.problems}
 
         def again() -> Worker:
+            if self._stop.is_set():
+                raise InterruptedError("the run was interrupted")
             return Worker(self.name, settings.profile, settings.memory_mb)
 
         self.judge = Judge(self.name, worker, read, again, settings.timeouts)
@@ -249,7 +267,7 @@ class Lane:
         self.judge.worker.close()
         bad = (each for each in self.entry["results"] if each["status"] not in (*GOOD, "blocked"))
         failed = list(bad)[:SCRIPTS]
-        if failed:
+        if failed and not self._stop.is_set():
             made = scripts([each["id"] for each in failed], self.name)
             for each in failed:
                 each |= {"script": made[each["id"]]} if each["id"] in made else {}

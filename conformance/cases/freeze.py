@@ -106,8 +106,15 @@ def gradients() -> list[Case]:
                 GRADIENTS,
             ],
         ),
-        asked("none-yet", "G-6", [*READY, READ]),
-        asked("kept", "G-6", [*READY, GRADIENTS, READ]),
+        _core(
+            "gradients.kept",
+            "G-6",
+            [*READY, READ, GRADIENTS, READ],
+            [[4, "gradients"], [6, "gradients"]],
+            oracle="reference",
+            needs=("train.gradients.dense",),
+            level="train",
+        ),
         asked("the-last-is-kept", "G-6", [*READY, GRADIENTS, sums, READ]),
         asked("none-of-a-frozen-one", "G-6", [*READY, GRADIENTS, FREEZE, GRADIENTS, READ]),
     ]

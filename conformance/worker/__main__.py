@@ -10,7 +10,9 @@ import faulthandler
 import json
 import os
 import random
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -47,9 +49,17 @@ class Pipe:
 
 
 def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
-    """Refuse connections: a case needs no network."""
-    if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+    """Refuse connections that Python makes: a case needs no network."""
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
         raise PermissionError(f"a conformance case opened a connection to {arguments[1]}")
+
+
+def end_with_parent() -> None:
+    """End this process and all it started when its parent is gone, whatever it is doing."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(0, signal.SIGKILL)
 
 
 def surroundings() -> dict[str, Any]:
@@ -108,8 +118,7 @@ def describe(name: str, profile: str | None) -> dict[str, Any]:
     info = registry.info(name)
     beside = Path(profile) if profile else profile_path(info.entry_point.module)
     text = beside.read_text() if beside.is_file() else None
-    for variable, value in _environment(text).items():
-        os.environ.setdefault(variable, str(value))
+    os.environ.update(_environment(text))
     adapter = isomorph.backend(name)
     return {
         "name": adapter.name,
@@ -121,16 +130,17 @@ def describe(name: str, profile: str | None) -> dict[str, Any]:
     }
 
 
-def _environment(text: str | None) -> dict[str, Any]:
+def _environment(text: str | None) -> dict[str, str]:
     from isomorph.errors import IsomorphError
 
     from .sites import read_toml
 
     try:
-        found: dict[str, Any] = {} if text is None else read_toml(text).get("environment", {})
+        found = {} if text is None else read_toml(text).get("environment", {})
     except IsomorphError:
         return {}  # the parent says what is wrong with it
-    return found
+    texts = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in texts if isinstance(value, str)}
 
 
 def _is_ours(warning: warnings.WarningMessage) -> bool:
@@ -184,6 +194,7 @@ def serve(pipe: Pipe, name: str, preload: str) -> None:
     except BaseException as error:
         pipe.send(seq=0, protocol=PROTOCOL, broken=f"{type(error).__name__}: {error}")
         return
+    sys.stdout.flush()
     pipe.send(seq=0, protocol=PROTOCOL, about=about)
     while (request := pipe.receive()) is not None:
         import numpy as np
@@ -207,6 +218,7 @@ def serve(pipe: Pipe, name: str, preload: str) -> None:
 def main() -> None:
     """Run the worker."""
     faulthandler.enable()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     sys.addaudithook(refuse_network)
     pipe = Pipe(int(sys.argv[1]), int(sys.argv[2]))
     sys.stdin.close()

@@ -66,11 +66,20 @@ def failure(error: BaseException) -> dict[str, Any]:
     """Return an exception as plain data; one that is not ours is marked as foreign."""
     seen: dict[str, Any] = {"type": type(error).__name__, "message": plain_text(str(error))}
     if isinstance(error, IsomorphError):
-        builtin = [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"]
+        refined = [
+            base.__name__
+            for base in type(error).__mro__
+            if base.__module__ == "builtins" and base not in (Exception, BaseException, object)
+        ]
         facts = {name: _plain(value) for name, value in error.facts.items()}
-        return {**seen, "ours": True, "bases": builtin[:1], **{"path": None, **facts}}
+        cause = {} if error.__cause__ is None else {"traceback": _traceback(error.__cause__)}
+        return {**seen, "ours": True, "bases": refined[:1], **{"path": None, **facts}, **cause}
+    return {**seen, "ours": False, "traceback": _traceback(error)}
+
+
+def _traceback(error: BaseException) -> str:
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    return {**seen, "ours": False, "traceback": "".join(lines)[-4000:]}
+    return plain_text("".join(lines)[-4000:])
 
 
 def plain_text(text: str) -> str:
