@@ -26,7 +26,14 @@ Layout = str | tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Options:
-    """What `Module.to` was told besides the backend's name."""
+    """What `Module.to` was told besides the backend's name.
+
+    Attributes:
+        device: The framework's own name of a device; None leaves it to the framework.
+        dtype: The type of parameters and floating inputs: float16, bfloat16, float32 or float64.
+        data_format: Where images have their channels, ``"channels_first"`` or ``"channels_last"``.
+        compile: True or False force the framework's compiler on or off; None is what is usual there.
+    """
 
     device: Any = None
     dtype: str = "float32"
@@ -40,21 +47,31 @@ class Options:
 
 @dataclass
 class Binding:
-    """One net lowered by one adapter."""
+    """One net lowered by one adapter.
+
+    It is made anew for another backend or option (but `compile`), and when the tree was edited.
+
+    Attributes:
+        adapter: What lowered it.
+        root: The outermost net; its `named_modules` are all there are.
+        options: What it was lowered with.
+        natives: The native object of each module, by the module's id.
+        slots: Where each parameter lives, by the parameter's id; several where it is tied. Those of
+            a module are entered when its lowering has returned.
+        checked: Modules whose sizes the framework's own inference has confirmed.
+        stale: Whether the net's structure changed since it was lowered.
+        memory: The adapter's own, under names of its choice: variables, compiled calls, generators.
+            ``"gradients"`` is taken.
+    """
 
     adapter: Adapter
     root: Module
     options: Options
     natives: dict[int, Any] = field(default_factory=dict)
-    """The native object of each module, by the module's id."""
     slots: dict[int, list[Slot]] = field(default_factory=dict)
-    """Where each parameter lives, by the parameter's id; several where it is tied."""
     checked: set[int] = field(default_factory=set)
-    """Modules whose sizes the framework's own inference has confirmed."""
     stale: bool = False
-    """Whether the net's structure changed since it was lowered."""
     memory: dict[str, Any] = field(default_factory=dict)
-    """The adapter's own: variables, compiled calls, generators."""
 
     def forget_runs(self) -> None:
         """Drop compiled calls: the modes, a plain attribute or the compile option changed."""
@@ -63,7 +80,10 @@ class Binding:
         self.adapter.set_mode(self)
 
     def native(self, module: Module) -> Any:
-        """Return a module's native object, lowering it if it was not yet."""
+        """Return a module's native object, lowering it if it was not yet.
+
+        A lowering gets the modules inside its layer so.
+        """
         from .lowering import lower
 
         if id(module) not in self.natives:
@@ -73,7 +93,17 @@ class Binding:
 
 @dataclass
 class Slot:
-    """A parameter's place in a native module: the object, the native name, the layout."""
+    """A parameter's place in a native module: the object, the native name, the layout.
+
+    Attributes:
+        binding: The net that was lowered.
+        parameter: The description's, with its canonical `shape`, `dtype` and `trainable`; an
+            `nn.Buffer` is not learned.
+        module: The layer or user's module that holds it.
+        native_name: Its name in the native module, as `Adapter.lowers` was told, else its own.
+        axes: For each native axis the canonical one, as `Adapter.lowers` was told; None if they
+            are the same.
+    """
 
     binding: Binding
     parameter: Parameter
@@ -112,7 +142,11 @@ class Slot:
         return Shape(self.canonical_shape(adapter.parameter(self).shape)) if adapter.is_ready(self) else None
 
     def take(self) -> Array:
-        """Return the parameter's values to be stored natively: waiting ones, else newly drawn."""
+        """Return the parameter's values to be stored, in the native layout and the parameter's type.
+
+        Waiting ones are given once, then newly drawn: ask one slot of a tied parameter, once. The
+        array is the adapter's to keep.
+        """
         return self.to_native(self.parameter.take())
 
     def read(self) -> Array:
@@ -171,8 +205,13 @@ class Adapter(ABC):
     def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[L], L]:
         """Enter a lowering for layer types, with the native name and layout of each parameter.
 
-        A lowering is a function of the layer and the binding, or a class made with both. A
-        parameter not named here keeps its name and layout.
+        A lowering is a function of the layer and the binding, or a class made with both. It
+        returns the native object, which holds no values yet: its parameters are entered in
+        `Binding.slots` afterwards, and `materialize` fills them. A parameter not named here keeps
+        its name and layout.
+
+        Subclasses of a layer that keep its `forward` use its lowering. Modules that are no
+        `nn.Layer` and not in the table are handed to `compose`.
         """
 
         def enter(lowering: L) -> L:
@@ -192,33 +231,57 @@ class Adapter(ABC):
 
     @abstractmethod
     def owns(self, value: Any) -> bool:
-        """Return whether this is one of the framework's tensors (tracers and symbols too)."""
+        """Return whether this is one of the framework's tensors (tracers and symbols too).
+
+        Anything may be asked, None too: inputs, and once for each type what meets `isomorph.ops`.
+        """
 
     @abstractmethod
     def from_numpy(self, array: Array, options: Options) -> Any:
-        """Return a native tensor with the array's values and type, on the options' device."""
+        """Return a native tensor with the array's values and type, on the options' device.
+
+        A call's NumPy inputs come here, floating ones cast to ``options.dtype`` already, whole
+        numbers and truth values as they are. It may share the array's memory if nothing that your
+        backend does writes into it.
+        """
 
     @abstractmethod
     def to_numpy(self, tensor: Any) -> Array:
-        """Return a native tensor's values; waits for work still under way."""
+        """Return a native tensor's values in its type; waits for work still under way.
+
+        A bfloat16 array has the type ``isomorph.init.streams.numpy_dtype("bfloat16")``.
+        """
 
     def spec(self, tensor: Any) -> TensorSpec:
-        """Return the shape and type of a native tensor."""
+        """Return the shape and type of a native tensor.
+
+        Types have NumPy's names. As written here it reads ``tensor.shape``, and what
+        ``str(tensor.dtype)`` has behind its last dot.
+        """
         return TensorSpec(tuple(int(n) for n in tensor.shape), str(tensor.dtype).rpartition(".")[2])
 
     def accept(self, tensor: Any, options: Options) -> Any:
-        """Return a native tensor as the bound call takes it: a place for legacy types."""
+        """Return a native tensor as the bound call takes it: a place for legacy types.
+
+        Each input that `owns` is true of comes here before anything else; mostly it is returned as
+        it is. A floating tensor of another type than the net's is refused elsewhere, not converted.
+        """
         return tensor
 
     # Modules.
 
     @abstractmethod
     def compose(self, module: Module, attributes: dict[str, Any], binding: Binding) -> Any:
-        """Return a native module whose call is the user's `forward`.
+        """Return a native module whose call is the user's `forward`, with itself as `self`.
+
+        It is an instance of the user's class, made by `isomorph.native_class.native_class`, and
+        has each attribute and parameter under its name: parameters, in a call, as native tensors.
 
         Args:
-            module: The user's module; `module.own_parameters()` are the arrays it declares.
-            attributes: Its other attributes, every module in them already native.
+            module: The user's module; `module.own_parameters()` are the arrays it declares, by name.
+            attributes: Its other attributes by name: numbers, functions, whatever it holds, as they
+                are, and in place of a module inside it (a list or dict of modules too) its native
+                object.
             binding: The lowering under way.
         """
 
@@ -226,27 +289,51 @@ class Adapter(ABC):
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
         """Return the native shape of each parameter (by id) as the framework infers it.
 
-        The framework's own deferral answers, from the shapes that each module was called with.
-        Nothing is allocated, drawn or kept.
+        The framework's own deferral answers, from the shapes that each module was called with; a
+        shape that differs from Isomorph's is an `AdapterDisagreementError`. Nothing is allocated,
+        drawn or kept. Where the framework infers none (it has no such inference, or a user's `build`
+        set the sizes), Isomorph's own, ``parameter.shape.known()``, are the answer.
+
+        It is asked when a net is called on data, before values are drawn, once for each module.
+
+        Args:
+            binding: The net.
+            calls: In the order of the first calls, the modules that have parameters: `Call.module`,
+                `Call.inputs` (a tuple: a `TensorSpec` for each tensor, anything else as it is) and
+                `Call.output` (the spec of what it returned).
         """
 
     @abstractmethod
     def materialize(self, binding: Binding, modules: list[Module]) -> None:
-        """Give the native parameters of these modules memory and values (`Slot.take`)."""
+        """Give the native parameters of these modules memory and values (`Slot.take`).
+
+        Every parameter of these modules has its sizes and, if the framework has no values yet,
+        some that wait. What is ready keeps its values. A parameter with several slots becomes one
+        native array in all of them, those in other modules too.
+        """
 
     @abstractmethod
     def runner(self, binding: Binding, module: Module) -> Callable[..., Any]:
         """Return the fastest call of a module on native tensors, in its present mode.
 
-        It honours `binding.options.compile` and `module.training`, and raises a failure of the
-        framework at this call, not at a later one.
+        It honours `binding.options.compile` and `module.training`, takes what `forward` takes and
+        returns what that returns. What it raises, it raises at the call that failed, not at a later
+        one. It is asked on the first call, when all parameters are ready, and kept until modes or
+        options change.
         """
 
     def set_mode(self, binding: Binding) -> None:  # noqa: B027 - most frameworks take it per call
-        """Tell the native modules about each module's `training`, and drop compiled calls."""
+        """Tell the native modules about each module's `training`, and drop compiled calls.
+
+        Called when a net is lowered, and whenever modes, plain attributes, what is frozen or
+        `compile` change.
+        """
 
     def set_attribute(self, native: Any, name: str, value: Any) -> bool:
-        """Set a plain attribute of a composite; return False if it has to be lowered anew."""
+        """Set a plain attribute of a composite; return False if it has to be lowered anew.
+
+        Called when a user sets one on a module that `compose` has lowered.
+        """
         try:
             setattr(native, name, value)
         except (AttributeError, TypeError):
@@ -254,7 +341,10 @@ class Adapter(ABC):
         return True
 
     def variables(self, binding: Binding) -> Any:
-        """Return the framework's state tree, where it keeps state apart from modules."""
+        """Return the framework's state tree, where it keeps state apart from modules.
+
+        That is `Module.variables`, with the values of all parameters that are ready.
+        """
         raise NotSupportedError.of(
             self.name,
             "variables",
@@ -263,7 +353,11 @@ class Adapter(ABC):
         )
 
     def set_variables(self, binding: Binding, variables: Any) -> None:
-        """Replace the framework's state tree."""
+        """Replace the framework's state tree, as `Module.variables` is assigned.
+
+        It is checked first: a tree without a ready parameter is a `StructureError`, one of another
+        shape a `ShapeMismatchError`, and nothing changed. A deferred parameter takes its sizes from it.
+        """
         self.variables(binding)
 
     # Parameters.
@@ -284,29 +378,47 @@ class Adapter(ABC):
 
     @abstractmethod
     def is_ready(self, slot: Slot) -> bool:
-        """Return whether the native parameter has values."""
+        """Return whether the native parameter has values; asked at any time after lowering, often."""
 
     @abstractmethod
     def parameter(self, slot: Slot) -> Any:
-        """Return the native parameter."""
+        """Return the native parameter: what the framework calls so, `Parameter.native`."""
 
     @abstractmethod
     def read(self, slot: Slot) -> Array:
-        """Return the values in the native layout."""
+        """Return the values in the native layout; they may share the framework's memory.
+
+        Asked of ready parameters only, as `write` is.
+        """
 
     @abstractmethod
     def write(self, slot: Slot, array: Array) -> None:
-        """Replace the values by an array in the native layout."""
+        """Replace the values by an array in the native layout, of the parameter's type.
+
+        In place where the framework can, so that an optimiser that holds the parameter goes on.
+        Otherwise a new native array takes the old one's place in every slot of the parameter
+        (`binding.slots`), for compiled calls too.
+        """
 
     def trainable(self, slot: Slot) -> bool | None:
-        """Return whether the framework itself trains the parameter, None if it does not say."""
+        """Return whether the framework itself trains the parameter, None if it does not say.
+
+        Then what `Parameter.trainable` was last told holds. Not asked of buffers.
+        """
         return None
 
     def set_trainable(self, slot: Slot, trainable: bool) -> None:  # noqa: B027 - not all have a word for it
-        """Tell the framework whether the parameter is trained, also while it has no values."""
+        """Tell the framework whether the parameter is trained, also while it has no values.
+
+        Called for each slot when a user sets `Parameter.trainable`, and after lowering for what is
+        frozen already. A word given before values has to hold once they come.
+        """
 
     def gradient(self, slot: Slot) -> Array | None:
-        """Return the gradient that the framework itself keeps on the parameter, in the native layout."""
+        """Return the gradient that the framework itself keeps on the parameter, in the native layout.
+
+        None if it keeps none: `Parameter.grad` is then that of the last `Module.gradients`.
+        """
         return None
 
     @abstractmethod
@@ -315,8 +427,9 @@ class Adapter(ABC):
     ) -> dict[int, Array]:
         """Return the gradient of ``loss(module(*inputs))`` for each parameter, by id.
 
-        In the native layout; frozen parameters may be left out. Raises `GradientsNotSupportedError`
-        where there are none.
+        In the native layout of the parameter's first slot, summed over all; of learned parameters
+        only, and frozen ones may be left out. The net is ready, the inputs are native tensors, and
+        each module's mode holds. Raises `GradientsNotSupportedError` where there are none.
         """
         raise GradientsNotSupportedError.of(
             self.name, "gradients", "it computes forward only", "Move the net to a framework that has them."

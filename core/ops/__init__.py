@@ -3,7 +3,8 @@
 Names and semantics are the Array API standard's where it has them
 (https://data-apis.org/array-api/), PyTorch's otherwise. Each function looks at the type of
 its first tensor and calls that framework's own: native tensors, tracers, symbols and shape-only
-`TensorSpec` alike. Operators (``+ @ x[:, 0]``) are the tensors' own.
+`TensorSpec` alike. Operators (``+ @ x[:, 0]``) are the tensors' own. Types of results, and what is
+asked of operators, are in the repository's docs/ops.md.
 
 >>> import numpy
 >>> from isomorph import ops

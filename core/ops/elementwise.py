@@ -42,7 +42,10 @@ def minimum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return ``a`` where the condition holds, ``b`` elsewhere; the three broadcast."""
+    """Return ``a`` where the condition holds, ``b`` elsewhere; the three broadcast.
+
+    The condition is a tensor of truth values; either of the others may be a number.
+    """
     return table_of(condition, a, b).where(condition, a, b)
 
 
@@ -82,7 +85,7 @@ def tanh(x: Tensor) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Return ``1 / (1 + exp(-x))``."""
+    """Return ``1 / (1 + exp(-x))``, computed without overflow."""
     return table_of(x).sigmoid(x)
 
 
@@ -120,7 +123,7 @@ def astype(x: Tensor, dtype: str) -> Tensor:
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """Return ``exp(x)`` divided by its sum over the axis."""
+    """Return ``exp(x)`` divided by its sum over the axis, computed without overflow."""
     return table_of(x).softmax(x, axis)
 
 

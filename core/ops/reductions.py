@@ -26,5 +26,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """Return a sum of products in Einstein's notation, such as ``"bij,bjk->bik"``."""
+    """Return a sum of products in Einstein's notation, such as ``"bij,bjk->bik"``.
+
+    The arrow is always there, and each axis has a letter: ``...`` is refused.
+    """
     return table_of(*operands).einsum(equation, *operands)

@@ -20,7 +20,10 @@ def reshape(x: Tensor, shape: Sequence[Any]) -> Tensor:
 
 
 def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
-    """Return ``x`` with all axes from `start_axis` on made one, in row-major order."""
+    """Return ``x`` with all axes from `start_axis` on made one, in row-major order.
+
+    A `start_axis` that is the rank itself adds an axis of size one.
+    """
     return table_of(x).flatten(x, start_axis)
 
 
@@ -40,17 +43,17 @@ def permute_dims(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """Return the tensors joined along an axis they have."""
+    """Return the tensors, of one rank and type, joined along an axis they have."""
     return table_of(*_some("concat", tensors)).concat(tensors, axis)
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """Return the tensors joined along a new axis."""
+    """Return the tensors, of one shape and type, joined along a new axis."""
     return table_of(*_some("stack", tensors)).stack(tensors, axis)
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = -1) -> list[Tensor]:
-    """Return pieces of these sizes along an axis; together they are its whole length."""
+    """Return a list of pieces of these sizes along an axis; together they are its whole length."""
     return table_of(x).split(x, tuple(sizes), axis)
 
 

@@ -12,11 +12,16 @@ Tensor = Any
 
 
 class Ops(ABC):
-    """One backend's functions. Axes arrive as given, shapes and sizes as tuples.
+    """One backend's functions; `isomorph.ops` documents what each one means.
 
-    What serves as an activation by name can be called with the tensor alone.
+    The functions there call these with every argument, by position. Of the tensors at least one is
+    the framework's own, tracers and symbols included; in `add` to `where` the other operands may be
+    Python numbers. Axes arrive as given, negative or None too, several as a tuple; `shape`, `axes`,
+    `sizes` and `widths` as tuples; `dtype` as a name such as ``"float32"`` or ``"bool"``; `tensors`
+    as the caller's list or tuple.
 
-    `isomorph.ops` documents what each one means; the type checker finds a missing one.
+    A layer's activation is called by its name with the tensor alone: those that take an option have
+    its default here. The type checker finds a missing function.
     """
 
     # Elementwise, named as in the Array API standard where it has them.
