@@ -5,6 +5,7 @@ All of it lies in ``conformance.toml`` beside the adapter's module, with the bac
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from isomorph import nn
 from isomorph.errors import TargetError
 
-from .spec import SUITE
+from .spec import SUITE, SUITES
 from .worker.sites import CORE_LAYERS, read_toml
 
 KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
@@ -23,6 +24,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "bound": (int, float),
     "versions": dict,
 }
+# A shorter piece of what is received would fit almost any failure.
+SHORTEST = 5
 QUESTIONS = {
     "gradients": "Does net.gradients give derivatives?",
     "compile": "Does to(compile=True) compile calls?",
@@ -92,7 +95,14 @@ def read(
     except TargetError as error:
         profile.problems.append(f"{path}: {error}")
         return profile
+    tables = {"profile", "environment", "native", "expect", "note"}
+    profile.problems += [f"a profile has no {name!r}" for name in sorted(profile.data.keys() - tables)]
     _read_capabilities(profile)
+    for name, value in _table(profile, profile.data, "environment").items():
+        if not isinstance(value, str):
+            profile.problems.append(f"environment {name} is no text: {value!r}")
+    claims = _table(profile, profile.data, "native").items()
+    profile.data["native"] = {name: claim for name, claim in claims if _is_claim(profile, name, claim)}
     rows = profile.data.get("expect", [])
     for row in rows if isinstance(rows, list) else [rows]:
         _read_expectation(profile, row, ids, versions, today)
@@ -107,12 +117,28 @@ def _table(profile: Profile, holder: dict[str, Any], name: str) -> dict[str, Any
     return {}
 
 
+def _is_claim(profile: Profile, name: str, claim: Any) -> bool:
+    """Whether it says what a native object is: its class, and the names of its parameters."""
+    is_good = (
+        isinstance(claim, dict)
+        and claim.keys() == {"class", "parameters"}
+        and isinstance(claim["class"], str)
+        and isinstance(claim["parameters"], list)
+        and all(isinstance(each, str) for each in claim["parameters"])
+    )
+    if not is_good:
+        want = '{ class = "...", parameters = ["...", ...] }'
+        profile.problems.append(f"native {name} must be {want}, not {claim!r}")
+    return is_good
+
+
 def _read_capabilities(profile: Profile) -> None:
     section = _table(profile, profile.data, "profile")
     suite = section.get("suite")
     # One for an earlier suite stays good as long as nothing new is asked: new cases are provisional.
-    if not isinstance(suite, str) or suite > SUITE:
+    if suite not in SUITES:
         profile.problems.append(f"the profile answers suite {suite!r}; this is {SUITE!r}")
+    profile.problems += [f"[profile] has no {name!r}" for name in section.keys() - {"suite", "capabilities"}]
     given = _table(profile, section, "capabilities")
     for name, question in questions().items():
         answer = given.get(name)
@@ -133,11 +159,17 @@ def _read_expectation(
     today: datetime.date,
 ) -> None:
     where = f"expectation {row.get('id', '?') if isinstance(row, dict) else repr(row)}"
-    try:
-        expectation = Expectation(**row)
-    except TypeError as error:
-        profile.problems.append(f"{where}: {str(error).partition('()')[2].strip() or 'it is no table'}")
+    if not isinstance(row, dict):
+        profile.problems.append(f"{where}: it is no table")
         return
+    fields = {each.name: each for each in dataclasses.fields(Expectation)}
+    required = {name for name, each in fields.items() if each.default is each.default_factory}
+    absent = [f"it has no {name!r}" for name in fields if name in required - row.keys()]
+    absent += [f"there is no key {name!r} in one" for name in sorted(row.keys() - fields.keys())]
+    if absent:
+        profile.problems += [f"{where}: {fault}" for fault in absent]
+        return
+    expectation = Expectation(**row)
     wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(expectation, name), kind)]
     # A time of day can't be held against a day.
     wrong += ["review"] if isinstance(expectation.review, datetime.datetime) else []
@@ -146,15 +178,16 @@ def _read_expectation(
         return
     faults = []
     if expectation.id not in ids:
-        faults.append("no case has this id")
+        faults.append("no case has this id; `isomorph conformance list` has all")
     if expectation.kind not in KINDS:
         faults.append(f"kind {expectation.kind!r} is none of {', '.join(KINDS)}")
     if not expectation.reason.strip():
         faults.append("it gives no reason")
     if expectation.review < today:
-        faults.append(f"its review was due on {expectation.review}")
-    if not expectation.received and not expectation.bound:
-        faults.append("it states neither what is received nor a bound")
+        due = f"its review was due on {expectation.review}"
+        faults.append(f"{due}: run the case without it, and set a new day if it still fails")
+    if not expectation.bound and len(expectation.received.strip()) < SHORTEST:
+        faults.append(f"it states neither a bound nor {SHORTEST} characters of what is received")
     faults += _outside(expectation.versions, versions)
     if expectation.id in profile.expectations:
         faults.append("it is there twice")

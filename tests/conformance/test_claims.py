@@ -85,6 +85,7 @@ def test_a_no_is_unsupported_and_no_pass() -> None:
         ("layer.ReLU", '1\n"layer.Warp" = true', "capability layer.Warp is no question of this suite"),
         ("suite", '"2099.1"', "the profile answers suite '2099.1'"),
         ("suite", "2026", "the profile answers suite 2026"),
+        ("suite", '"1999.01"', "the profile answers suite '1999.01'"),
         ("gradients", "= broken", "Invalid value"),
     ],
 )
@@ -93,6 +94,23 @@ def test_a_profile_that_does_not_answer_fails(profile: Path, name: str, text: st
     report = run("numpy", of(relu()), profile=profile)
     assert any(problem in each for each in report["backends"][0]["problems"])
     assert not report["verdict"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[enviroment]\nA = '1'", "a profile has no 'enviroment'"),
+        ("[[expects]]\nid = 'x'", "a profile has no 'expects'"),
+        ("[environment]\nA = 1", "environment A is no text: 1"),
+        ("[native]\nDense = 'a.b.Dense'", "native Dense must be { class"),
+        ("[native]\nDense = { class = 'a.b.Dense' }", "native Dense must be { class"),
+    ],
+)
+def test_what_a_profile_does_not_have_is_a_problem(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(text)
+    report = run("numpy", of(relu()), profile=path)
+    assert problem in " ".join(report["backends"][0]["problems"])
 
 
 @pytest.mark.parametrize(
@@ -117,7 +135,7 @@ LATE: dict[str, Any] = {
     "id": "core.drill.trouble",
     "kind": "framework-bug",
     "observable": "output",
-    "received": "0 (",
+    "received": "elements differ",
     "reason": "it answers late",
     "review": datetime.date(2027, 1, 1),
     "versions": {"numpy": ">=1.20"},
@@ -154,7 +172,7 @@ def test_an_expectation_no_longer_needed_fails(profile: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"observable": "error"}, {"received": "42"}, {"bound": 1e-6, "received": ""}],
+    [{"observable": "error"}, {"received": "42 of 42 elements"}, {"bound": 1e-6, "received": ""}],
     ids=["observable", "received", "bound"],
 )
 def test_a_failure_of_another_kind_stays_one(profile: Path, change: dict[str, Any]) -> None:
@@ -183,9 +201,10 @@ def test_a_crash_is_never_expected(profile: Path) -> None:
         ([{**LATE, "received": 0}], "received is no text"),
         ([{**LATE, "kind": "flaky"}], "kind 'flaky' is none of"),
         ([{**LATE, "reason": " "}], "it gives no reason"),
-        ([{**LATE, "received": ""}], "neither what is received nor a bound"),
-        ([{**LATE, "skip": True}], "unexpected keyword argument 'skip'"),
-        ([{"id": "core.drill.trouble"}], "missing"),
+        ([{**LATE, "received": ""}], "neither a bound nor 5 characters of what is received"),
+        ([{**LATE, "received": " a b "}], "neither a bound nor 5 characters of what is received"),
+        ([{**LATE, "skip": True}], "there is no key 'skip' in one"),
+        ([{"id": "core.drill.trouble"}], "it has no 'reason'"),
         ([LATE, LATE], "it is there twice"),
     ],
 )
