@@ -1,7 +1,7 @@
 """A case as a script that stands alone: in the framework's own API where it is one layer's values.
 
 Written beside a failure, for people who do not know the suite. Everything else becomes a script in
-Isomorph's public API.
+Isomorph's public API, which imports nothing of the suite.
 """
 
 from __future__ import annotations
@@ -15,21 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from .data import array
 from .judge import expected_of
 from .manifest import by_id, load
 from .model.machine import UNKNOWN
+from .source import Nets, assembled, called, dictionary, indented, keywords, literal, named, part, written
 from .spec import clause
 
 Case = dict[str, Any]
-# In scripts of Isomorph's API a larger array is made by the suite's own function.
-_LARGEST = 120.0
+Spec = dict[str, Any]
 
 
 def script(case: Case, backend: str) -> str:
     """Return the script for a case; imports the backend's framework."""
-    head = f'"""{case["id"]} on {backend}.\n\n{case["clause"]}: {clause(case["clause"]).text}\n"""\n\n'
-    return head + (_native(case, backend) or _steps(case, backend))
+    return _native(case, backend) or in_isomorph(case, backend)
 
 
 def scripts(names: Iterable[str], backend: str) -> dict[str, str]:
@@ -43,6 +41,10 @@ def scripts(names: Iterable[str], backend: str) -> dict[str, str]:
     except (ValueError, IndexError):
         return {}
     return found
+
+
+def _head(case: Case, backend: str) -> str:
+    return f'"""{case["id"]} on {backend}.\n\n{case["clause"]}: {clause(case["clause"]).text}\n"""\n\n'
 
 
 def _native(case: Case, backend: str) -> str | None:
@@ -59,6 +61,8 @@ def _native(case: Case, backend: str) -> str | None:
     ):
         return None
     steps = dict(case["steps"])
+    if "dtype" in steps["to"]:  # the values below are in single precision
+        return None
     data_format = steps["to"].get("data_format", "channels_first")
     try:
         source = isomorph.backend(backend).native_script(module(spec, []), data_format, False)
@@ -67,162 +71,228 @@ def _native(case: Case, backend: str) -> str | None:
     x = steps["call"]["inputs"][0]
     values = steps.get("set_all", {"values": {}})["values"]
     lines = [source, "", "parameters = {"]
-    lines += [f"    {name!r}: {_literal(data, math.inf)}," for name, data in values.items()]
-    lines += ["}", f"x = {_literal(x, math.inf)}", "print(run(parameters, x))"]
+    lines += [f"    {name!r}: {literal(data, math.inf)}," for name, data in values.items()]
+    lines += ["}", f"x = {literal(x, math.inf)}", "print(run(parameters, x))"]
     expected = expected_of(case)[-1].result["output"][0]
     if expected is not UNKNOWN:
         text = np.array2string(np.asarray(expected), precision=6, threshold=60)
         lines += ["# expected:", *(f"# {line}" for line in text.splitlines())]
-    return "\n".join(lines) + "\n"
+    return _head(case, backend) + "\n".join(lines) + "\n"
 
 
 _ONE_LAYER = ["construct", "to", "mode", "set_all", "call"]
 
 
-def _literal(data: Case, largest: float = _LARGEST) -> str:
-    values = array(data)
-    if values.size > largest:
-        return f"array({data!r})"
-    return f'numpy.array({_shortest(values.tolist())}, "{data["dtype"]}")'
-
-
-def _shortest(values: Any) -> Any:
-    """Return nested numbers with as few digits as single precision needs."""
-    if isinstance(values, list):
-        return [_shortest(each) for each in values]
-    return float(f"{values:.9g}") if isinstance(values, float) else values
-
-
-def _steps(case: Case, backend: str) -> str:
-    """Return the script in Isomorph's public API."""
-    lines = ["import copy", "import pickle", "", "import numpy", "", "from isomorph import init, nn, ops"]
-    lines += ["from isomorph.conformance.data import array", ""]
-    classes: list[str] = []
-    body: list[str] = []
-    for verb, arguments in case["steps"]:
+def in_isomorph(case: Case, backend: str) -> str:
+    """Return the script in Isomorph's public API; imports no framework."""
+    steps = _Steps(backend)
+    lines: list[str] = []
+    for (verb, arguments), expected, shown in zip(case["steps"], expected_of(case), _shown(case)):
         arguments = dict(arguments)
         goes_on = arguments.pop("goes_on", False)
-        made = _line(verb, arguments, backend, classes)
-        body += (
-            ["try:", *(f"    {line}" for line in made), "except Exception as error:", "    print(error)"]
-            if goes_on
-            else made
-        )
-    return "\n".join([*lines, *classes, *body, "print(net.parameters())"]) + "\n"
+        made = getattr(steps, f"do_{verb}")(**arguments)
+        lines += steps.taken_before()
+        if expected.error:
+            lines.append(f"# must raise {expected.error['type']}")
+        if goes_on:
+            said = 'print(f"{type(error).__name__}: {error}")'
+            made = ["try:", *indented(made), "except Exception as error:", f"    {said}"]
+        elif expected.error and shown:
+            made, shown = ["try:", *indented(made), "finally:", *indented(shown)], []
+        lines += [*made, *shown]
+    return _head(case, backend) + assembled(steps.nets.classes, lines, backend)
 
 
-def _line(verb: str, given: Case, backend: str, classes: list[str]) -> list[str]:
-    net = given.pop("net", "net")
-    part = _part(net, given.get("path", ""))
-    if verb == "construct":
-        return [f"{net} = {_net(given['spec'], classes)}"]
-    if verb == "to":
-        name = {"self": backend, "none": None}.get(given.pop("backend", "self"), given.get("backend"))
-        name = "numpy" if name is None and "backend" not in given else name
-        return [f"{net}.to({', '.join([repr(name), *(f'{k}={v!r}' for k, v in given.items())])})"]
-    if verb == "initialize":
-        law = _law(given.get("law"))
-        if given.get("patterns"):
-            law = "{" + ", ".join(f"{k!r}: {_law(v)}" for k, v in given["patterns"].items()) + "}"
-        rest = [f"{name}={given[name]!r}" for name in ("seed", "force") if name in given]
-        return [f"{part}.initialize({', '.join([law, *rest])})"]
-    if verb in ("call", "call_in_threads"):
-        values = [_value(each) for each in given["inputs"]]
-        values += [f"{name}={_value(each)}" for name, each in (given.get("named") or {}).items()]
-        return [f"print({part}({', '.join(values)}))"]
-    if verb in ("set", "set_all"):
-        data = given["values"] if verb == "set_all" else {given["path"]: given["data"]}
-        return [f"{_part(net, path)}.set({_literal(each)})" for path, each in data.items()]
-    if verb == "freeze":
-        return [f"{part}.trainable = {given.get('trainable', False)}"]
-    if verb == "mode":
-        return [f"{part}.train({given['training']})"]
-    if verb in ("copy", "pickle"):
-        source = f"copy.deepcopy({part})" if verb == "copy" else f"pickle.loads(pickle.dumps({net}))"
-        return [f"{given['to']} = {source}"]
-    if verb == "infer":
-        return [f"print({net}.infer({', '.join(str(tuple(shape)) for shape in given['shapes'])}))"]
-    if verb == "gradients":
-        losses = {
-            "sum": "ops.sum(y)",
-            "half-square-sum": "ops.sum(y * y) * 0.5",
-            "mean-cube": "ops.mean(y * y * y)",
-        }
-        inputs = ", ".join(_value(each) for each in given["inputs"])
-        return [f"print({net}.gradients(lambda y: {losses[given['loss']]}, {inputs}))"]
-    if verb == "read":
-        return [f"print({part}.{'numpy()' if given.get('what', 'value') == 'value' else given['what']})"]
-    return [f"# {verb} {json.dumps(given)}"]
+_EACH = "print({path: %s for path, parameter in NET.state().items()})"
+# What prints a fact of the nets; outputs are printed by their own steps.
+_FACTS = {
+    **dict.fromkeys(("shapes", "states", "dtypes", "paths", "aliases"), "print(NET.state())"),
+    **dict.fromkeys(("values", "statistics"), _EACH % "parameter.numpy() if parameter.is_ready else None"),
+    **{name: _EACH % f"parameter.{name}" for name in ("name", "kind", "trainable")},
+    "requested": _EACH % "parameter.is_requested",
+    "backend": "print(NET.backend)",
+}
 
 
-def _part(net: str, path: str) -> str:
-    return net + "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in path.split(".") if name)
+def _shown(case: Case) -> list[list[str]]:
+    """Return, for each step, the lines that print what is asked of the nets after it."""
+    found, names = [], []
+    for position, (verb, arguments) in enumerate(case["steps"]):
+        if verb in ("construct", "copy", "pickle"):
+            names.append(named(arguments["to"] if "to" in arguments else arguments.get("net", "net")))
+        asked = [name for step, name, *_ in case["ask"] if step == position and name in _FACTS]
+        texts = dict.fromkeys(_FACTS[name] for name in asked)
+        found.append([text.replace("NET", name) for text in texts for name in dict.fromkeys(names)])
+    return found
 
 
-def _value(data: Any) -> str:
-    return _literal(data) if isinstance(data, dict) else repr(data)
+_LOSSES = {
+    "sum": "ops.sum",
+    "half-square-sum": "lambda y: ops.sum(y * y) * 0.5",
+    "mean-cube": "lambda y: ops.mean(y * y * y)",
+}
 
 
-def _law(law: Case | None) -> str:
-    if law is None:
-        return "None"
-    options = ", ".join(f"{k}={v!r}" for k, v in law.items() if k not in ("law", "counted"))
-    return f"init.{law['law']}({options})"
+class _Steps:
+    """The verbs of the steps, as in `worker.session`: each returns the lines that a user would type."""
 
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self.nets = Nets()
+        self.inputs: dict[str, str] = {}
+        """The name of each array that a net was called with, by its text."""
 
-def _net(spec: Case, classes: list[str]) -> str:
-    """Return an expression for a net; users' own modules become classes above it."""
-    options = {name: value for name, value in spec.items() if name != "kind"}
-    kind = spec["kind"]
-    if kind in ("Sequential", "ModuleList"):
-        children = ", ".join(_net(child, classes) for child in options["children"])
-        return f"nn.Sequential({children})" if kind == "Sequential" else f"nn.ModuleList([{children}])"
-    if kind == "ModuleDict":
-        return (
-            "nn.ModuleDict({"
-            + ", ".join(f"{k!r}: {_net(v, classes)}" for k, v in options["children"].items())
-            + "})"
-        )
-    if kind == "share":
-        return _part("self", options["path"])
-    if kind == "Graph":
-        name = f"Net{len(classes) or ''}"
-        classes.append("")
-        body = [f"class {name}(nn.Module):", "    def __init__(self):", "        super().__init__()"]
-        for own, each in options.get("parameters", {}).items():
-            given = f"{tuple(each['shape'])}, {_law(each.get('init'))}, role={each.get('role', 'weight')!r}"
-            body.append(f"        self.{own} = nn.Parameter({given})")
-        body += [
-            f"        self.{child} = {_net(each, classes)}"
-            for child, each in options.get("children", {}).items()
+    def taken_before(self) -> list[str]:
+        """Return the lines that must stand before the step's own."""
+        lines, self.nets.before = self.nets.before, []
+        return lines
+
+    # Making nets.
+
+    def do_construct(self, spec: Spec, net: str = "net") -> list[str]:
+        return [f"{named(net)} = {self.nets.module(spec)}"]
+
+    def do_to(self, backend: str = "self", net: str = "net", **options: Any) -> list[str]:
+        name = {"self": [written(self.backend)], "none": []}.get(backend, [written(backend)])
+        return [f"{named(net)}.to({', '.join([*name, *keywords(options)])})"]
+
+    def do_copy(self, to: str, net: str = "net", path: str = "") -> list[str]:
+        return [f"{named(to)} = copy.deepcopy({part(net, path)})"]
+
+    def do_pickle(self, to: str, net: str = "net") -> list[str]:
+        return [f"{named(to)} = pickle.loads(pickle.dumps({named(net)}))"]
+
+    def do_assign(self, path: str, spec: Spec, net: str = "net") -> list[str]:
+        return [f"{part(net, path)} = {self.nets.module(spec, named(net))}"]
+
+    def do_append(self, spec: Spec, net: str = "net", path: str = "") -> list[str]:
+        return [f"{part(net, path)}.append({self.nets.module(spec, named(net))})"]
+
+    def do_remove(self, path: str, net: str = "net") -> list[str]:
+        return [f"del {part(net, path)}"]
+
+    def do_tie(self, there: str, here: str, net: str = "net") -> list[str]:
+        return [f"{part(net, there)} = {part(net, here)}"]
+
+    # Sizes and values.
+
+    def do_initialize(
+        self,
+        law: Spec | None = None,
+        patterns: dict[str, Spec] | None = None,
+        path: str = "",
+        net: str = "net",
+        **options: Any,
+    ) -> list[str]:
+        given = [] if law is None else [written(law)]
+        if patterns is not None:
+            given = [dictionary({pattern: written(each) for pattern, each in patterns.items()})]
+        return [f"{part(net, path)}.initialize({', '.join([*given, *keywords(options)])})"]
+
+    def do_infer(self, shapes: list[Any], net: str = "net") -> list[str]:
+        return [f"print({named(net)}.infer({', '.join(map(written, shapes))}))"]
+
+    def do_apply_init(
+        self, inputs: list[Any], law: Spec | None = None, net: str = "net", **options: Any
+    ) -> list[str]:
+        given = self.given(inputs)
+        first = given[0] if len(given) == 1 else f"({', '.join(given)})"
+        rest = [*([] if law is None else [written(law)]), *keywords(options)]
+        return [f"{named(net)}.apply_init({', '.join([first, *rest])})"]
+
+    def do_set(self, path: str, data: Spec, net: str = "net") -> list[str]:
+        return [f"{part(net, path)}.set({literal(data)})"]
+
+    def do_set_all(self, values: dict[str, Any], net: str = "net") -> list[str]:
+        return [line for path, data in values.items() for line in self.do_set(path, data, net)]
+
+    def do_edit(
+        self, path: str, value: Any, index: list[int] | None = None, add: bool = False, net: str = "net"
+    ) -> list[str]:
+        where = ":" if index is None else ", ".join(map(str, index))
+        return [f"{part(net, path)}[{where}] {'+=' if add else '='} {value!r}"]
+
+    def do_read(self, path: str, what: str = "value", net: str = "net") -> list[str]:
+        return [f"print({part(net, path)}.{'numpy()' if what == 'value' else what})"]
+
+    def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> list[str]:
+        return [f"{part(net, path)}.trainable = {trainable}"]
+
+    def do_mode(self, training: bool, path: str = "", net: str = "net") -> list[str]:
+        return [f"{part(net, path)}.{'train' if training else 'eval'}()"]
+
+    # Calls.
+
+    def do_call(
+        self,
+        inputs: list[Any],
+        named: dict[str, Any] | None = None,
+        as_native: bool = False,
+        path: str = "",
+        net: str = "net",
+    ) -> list[str]:
+        given = self.given(inputs, as_native)
+        named = named or {}
+        given += [f"{key}={each}" for key, each in zip(named, self.given(named.values(), as_native))]
+        return [f"y = {part(net, path)}({', '.join(given)})", "print(y)"]
+
+    def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> list[str]:
+        call = f"{named(net)}({', '.join(self.given(inputs))})"
+        self.nets.before += [f"start = threading.Barrier({count})", "", ""]
+        self.nets.before += ["def call(position):", "    start.wait()", f"    return {call}", "", ""]
+        pool = f"with ThreadPoolExecutor({count}) as pool:"
+        return [pool, f"    y = list(pool.map(call, range({count})))", "print(y)"]
+
+    def do_gradients(self, inputs: list[Any], loss: str, net: str = "net") -> list[str]:
+        given = ", ".join([_LOSSES[loss], *self.given(inputs)])
+        return [f"gradients = {named(net)}.gradients({given})", "print(gradients)"]
+
+    def do_op(self, op: str, arrays: list[Any], options: dict[str, Any]) -> list[str]:
+        given = [
+            written(each["number"]) if "number" in each else self.given([each], True)[0] for each in arrays
         ]
-        body += [
-            f"        {_part('self', there)} = {_part('self', here)}"
-            for there, here in options.get("ties", [])
-        ]
-        inputs = options.get("inputs", ["x"])
-        body += ["", f"    def forward(self, {', '.join(inputs)}):"]
-        for result, callee, arguments, *rest in options["program"]:
-            values = ", ".join(_argument(each) for each in arguments)
-            more = "".join(f", {k}={v!r}" for k, v in (rest[0] if rest else {}).items())
-            function = callee if callee.partition(".")[0] == "ops" else _part("self", callee)
-            body.append(f"        {result} = {function}({values}{more})")
-        body += [f"        return {options['output']}", "", ""]
-        classes[:] = [*classes, "\n".join(body)]
-        return f"{name}()"
-    laws = {name: _law(value) for name, value in options.items() if name.endswith("_init")}
-    known = {
-        name: repr(tuple(v) if isinstance(v, list) else v) for name, v in options.items() if name not in laws
-    }
-    return f"nn.{kind}({', '.join(f'{k}={v}' for k, v in (known | laws).items())})"
+        options = dict(options)
+        if op in ("concat", "stack"):
+            given = [f"[{', '.join(given)}]"]
+        if op == "einsum":
+            given.insert(0, written(options.pop("equation")))
+        name = op if op.startswith("operator.") else f"ops.{op}"
+        return [f"y = {called(name, given, options)}", "print(y)"]
 
+    def given(self, inputs: Iterable[Any], as_native: bool = False) -> list[str]:
+        """Return the names of inputs; the lines that make them stand before the step."""
+        found = []
+        for each in inputs:
+            if not isinstance(each, dict):
+                found.append(written(each))
+                continue
+            text = f"tensor({literal(each)})" if as_native else literal(each)
+            if text not in self.inputs:
+                self.inputs[text] = f"x{len(self.inputs) + 1 if self.inputs else ''}"
+                self.nets.before.append(f"{self.inputs[text]} = {text}")
+            found.append(self.inputs[text])
+        return found
 
-def _argument(argument: Any) -> str:
-    if isinstance(argument, list):
-        return f"[{', '.join(map(_argument, argument))}]"
-    if isinstance(argument, str):
-        return repr(argument[1:]) if argument.startswith("=") else argument
-    return repr(argument)
+    # Looking.
+
+    def do_text(self, what: str, net: str = "net") -> list[str]:
+        return [f"print({named(net)}{'' if what == 'repr' else f'.{what}()'})"]
+
+    def do_native(self, net: str = "net", path: str = "") -> list[str]:
+        return [f"print(type({part(net, path)}.native), {part(net, path)}.native)"]
+
+    def do_native_script(self, inputs: dict[str, Any]) -> list[str]:
+        called = [f"    run_alone({named(net)}, {self.given([x])[0]})," for net, x in inputs.items()]
+        return ["y = [", *called, "]", "print(y)"]
+
+    def do_variables(self, net: str = "net", source: str | None = None) -> list[str]:
+        return [f"{named(net)}.variables = {named(source or net)}.variables"]
+
+    def do_count(self, net: str = "net") -> list[str]:
+        return [f"print(sum(parameter.shape.size for parameter in {named(net)}.parameters().values()))"]
+
+    def do_select(self, pattern: str, net: str = "net") -> list[str]:
+        return [f"print(list({named(net)}.parameters().select({written(pattern)})))"]
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from isomorph import init, nn, ops
-from isomorph.init.laws import Array, Law
+from isomorph.init.laws import Array
 
 Spec = dict[str, Any]
 # Options that hold an initial law.
-_LAWS = ("weight_init", "bias_init")
+LAW_OPTIONS = ("weight_init", "bias_init")
 
 
-class Counted(Law):
+class Counted(init.Law):
     """A law that notes every parameter it is asked for, in order."""
 
     def __init__(self, law: Callable[..., Any], calls: list[list[Any]]) -> None:
@@ -43,7 +43,7 @@ def _counted(key: int) -> Counted:
     return _COUNTED[key]
 
 
-class Ramp(Law):
+class Ramp(init.Law):
     """Distinct values that depend on the shape alone: 1, 2, 3, ... over the number of elements."""
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: str, generator: Any) -> Array:
@@ -52,7 +52,7 @@ class Ramp(Law):
         return (np.arange(1, size + 1, dtype="float64") / size).reshape(shape).astype("float32")
 
 
-class HalfZero(Law):
+class HalfZero(init.Law):
     """Zero with probability one half, else uniform in ±[5, 10]: the books' own law."""
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: str, generator: Any) -> Array:
@@ -61,7 +61,7 @@ class HalfZero(Law):
         return np.asarray((values * (np.abs(values) >= 5)).astype("float32"))
 
 
-class Failing(Law):
+class Failing(init.Law):
     """A law that raises for one path, or returns what does not fit."""
 
     def __init__(self, path: str, returns: str = "") -> None:
@@ -78,7 +78,8 @@ class Failing(Law):
         raise ZeroDivisionError("in the law")
 
 
-_OWN_LAWS: dict[str, type[Law]] = {"Ramp": Ramp, "HalfZero": HalfZero, "Failing": Failing}
+# The suite's own laws; a case's script shows their source.
+OWN_LAWS: dict[str, type[init.Law]] = {"Ramp": Ramp, "HalfZero": HalfZero, "Failing": Failing}
 
 
 def law(spec: Spec | None, calls: list[list[Any]]) -> Any:
@@ -88,7 +89,7 @@ def law(spec: Spec | None, calls: list[list[Any]]) -> Any:
     options = dict(spec)
     name = options.pop("law")
     counted = options.pop("counted", False)
-    kind: Any = _OWN_LAWS.get(name) or getattr(init, name)
+    kind: Any = OWN_LAWS.get(name) or getattr(init, name)
     made = kind(**options)
     return Counted(made, calls) if counted else made
 
@@ -203,7 +204,7 @@ def module(spec: Spec, calls: list[list[Any]], scope: Any = None) -> Any:
         for child in options["children"]:
             made.append(module(child, calls, made if scope is None else scope))
         return nn.Sequential(*made) if kind == "Sequential" else nn.ModuleList(made)
-    for name in _LAWS:
+    for name in LAW_OPTIONS:
         if name in options:
             options[name] = law(options[name], calls)
     sizes = ("kernel_size", "stride", "padding", "dilation")
