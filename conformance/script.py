@@ -54,28 +54,26 @@ def _native(case: Case, backend: str) -> str | None:
     from .worker.build import module
 
     verbs = [verb for verb, _ in case["steps"]]
-    spec = case["steps"][0][1].get("spec", {})
-    if verbs not in (_ONE_LAYER, [v for v in _ONE_LAYER if v != "set_all"]) or spec["kind"] in (
-        "Sequential",
-        "Graph",
-    ):
+    if verbs not in (_ONE_LAYER, [v for v in _ONE_LAYER if v != "set_all"]):
         return None
-    steps = dict(case["steps"])
-    if "dtype" in steps["to"]:  # the values below are in single precision
+    steps, expected = dict(case["steps"]), expected_of(case)[-1]
+    layer, options = module(steps["construct"]["spec"], []), steps["to"]
+    values = steps.get("set_all", {"values": {}})["values"]
+    # The values below are in single precision, and a script has no initial laws.
+    if not isinstance(layer, isomorph.nn.Layer) or "dtype" in options or set(values) != set(layer.state()):
         return None
-    data_format = steps["to"].get("data_format", "channels_first")
+    data_format = options.get("data_format", "channels_first")
     try:
-        source = isomorph.backend(backend).native_script(module(spec, []), data_format, False)
+        source = isomorph.backend(backend).native_script(layer, data_format, False)
     except isomorph.errors.NotSupportedError:
         return None
     x = steps["call"]["inputs"][0]
-    values = steps.get("set_all", {"values": {}})["values"]
     lines = [source, "", "parameters = {"]
     lines += [f"    {name!r}: {literal(data, math.inf)}," for name, data in values.items()]
     lines += ["}", f"x = {literal(x, math.inf)}", "print(run(parameters, x))"]
-    expected = expected_of(case)[-1].result["output"][0]
-    if expected is not UNKNOWN:
-        text = np.array2string(np.asarray(expected), precision=6, threshold=60)
+    output = UNKNOWN if expected.error else expected.result["output"][0]
+    if output is not UNKNOWN:
+        text = np.array2string(np.asarray(output), precision=6, threshold=60)
         lines += ["# expected:", *(f"# {line}" for line in text.splitlines())]
     return _head(case, backend) + "\n".join(lines) + "\n"
 

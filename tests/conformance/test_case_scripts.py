@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import isomorph
 from isomorph import errors
 from isomorph.conformance.compare import COMPARISONS
 from isomorph.conformance.data import array
@@ -127,6 +128,19 @@ def unneeded(source: str) -> list[str]:
     made += [each.name for each in tree.body if isinstance(each, (ast.FunctionDef, ast.ClassDef))]
     used = {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
     return suite + [name for name in made if name not in used]
+
+
+def test_the_frameworks_own_api_is_used_where_all_values_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import numpy\n\n\ndef run(parameters, x):\n    return x @ parameters['weight'].T\n"
+    monkeypatch.setattr(type(isomorph.backend("numpy")), "native_script", lambda *_: source)
+    cases = (*of("dense"), *of("types"))
+    names = [case["id"] for case in cases if "def run(" in script(case, "numpy")]
+    assert "layers.dense.no-bias.values" in names
+    # No values are set, or not in single precision.
+    assert not {"layers.dense.no-bias.shapes", "extras.types.dense-float64"} & set(names)
+    ran = Ran(script(CASES["layers.dense.no-bias.values"], "numpy"))
+    assert ran.error is None
+    assert ran.printed
 
 
 def test_scripts_import_no_framework() -> None:
