@@ -26,7 +26,7 @@ def write(
 
     Returns:
         The files written: ``report.json``, ``junit.xml``, ``summary.md``, ``scoreboard.html`` and a
-        ``badge-<backend>.svg`` for each backend.
+        ``badge-<backend>.svg`` for each backend. Badges of other backends are removed.
     """
     changes = compare(report, previous) if previous else None
     texts = {
@@ -37,6 +37,9 @@ def write(
         **{f"badge-{backend['name']}.svg": badge.render(report, backend) for backend in report["backends"]},
     }
     folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("badge-*.svg"):
+        if stale.name not in texts:
+            stale.unlink()
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .facts import GOOD, Record, moment
+from ..judge import GOOD
+from .facts import Record, moment
 
 
 class Change(NamedTuple):

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..judge import GOOD, STATUSES
+from ..manifest import LEVELS
+
 Record = Mapping[str, Any]
 
-GOOD = ("pass", "xfail", "unsupported")
-BAD = ("fail", "error", "crash", "timeout", "xpass", "missing", "blocked")
-STATUSES = (*BAD, "xfail", "unsupported", "pass")
-LEVELS = ("core", "layers", "train", "extras")
+# What is blocked says less than what blocks it.
+WORST_FIRST = tuple(sorted(STATUSES, key=lambda status: (status in GOOD, status in ("blocked", "pass"))))
+BAD = tuple(status for status in WORST_FIRST if status not in GOOD)
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,10 +69,10 @@ def plain(text: str) -> str:
 
 
 def message(result: Record) -> str:
-    """Return the line that says why a result is not a pass; its id stands beside it already."""
+    """Return the line that says what is wrong with a result; its id stands beside it already."""
     blocker = f"blocked by {result['needs']}" if result.get("needs") else ""
     line: str = result.get("line") or result.get("reason") or blocker
-    return plain(line).removeprefix(f"{result['id']}: ")
+    return re.sub(rf"^{re.escape(result['id'])}(:| ·) ", "", plain(line))
 
 
 def is_provisional(case: Record) -> bool:

@@ -54,10 +54,13 @@ def _facts(report: Record) -> Iterator[str]:
         "Platform": report["platform"],
         "Started": f"{moment(report)}, took {report['wall_s']:.0f} s",
     }
+    if report.get("shuffle") is not None:
+        facts["Shuffle"] = f"seed {report['shuffle']}"
     for name, value in facts.items():
         yield f"<div><dt>{name}</dt><dd>{_escape(value)}</dd></div>"
     for name in ("manifest", "command"):
-        yield f'<div class="wide"><dt>{name.title()}</dt><dd><code>{_escape(report[name])}</code></dd></div>'
+        words = " ".join(f'<span class="word">{_escape(word)}</span>' for word in report[name].split())
+        yield f'<div class="wide"><dt>{name.title()}</dt><dd><code>{words}</code></dd></div>'
 
 
 def _backend(backend: Record) -> str:
@@ -89,9 +92,7 @@ def _run(backend: Record) -> list[str]:
 
 
 def _parts(kind: str, parts: list[str]) -> str:
-    return (
-        f'<p class="parts {kind}">' + " · ".join(f"<span>{_escape(part)}</span>" for part in parts) + "</p>"
-    )
+    return f'<p class="parts {kind}">' + " ".join(f"<span>{_escape(part)}</span>" for part in parts) + "</p>"
 
 
 def _matrix(report: Record, manifest: Record) -> Iterator[str]:

@@ -12,6 +12,7 @@ from .facts import Record, Root, bad_counts, cases_by_id, message, plain, roots,
 
 # GitHub cuts a job's summary at 1 MiB.
 _SHOWN = 50
+_MARKUP = re.compile(r"[\\`*_\[\]|<>~$&#]")
 
 
 def render(report: Record, manifest: Record, changes: Changes | None = None) -> str:
@@ -89,7 +90,7 @@ def _failures(report: Record, cases: Mapping[str, Record]) -> Iterator[str]:
 def _failure(root: Root) -> Iterator[str]:
     result, blocked = root
     blocks = f" It blocks {len(blocked)} more." if blocked else ""
-    yield f"- **{result['status']}** `{result['id']}` {_escape(message(result))}{blocks}"
+    yield f"- **{result['status']}** `{result['id']}` {_prose(message(result))}{blocks}"
     if result.get("command"):
         fence = "`" * (3 + max(map(len, re.findall("`+", result["command"])), default=0))
         yield f"  {fence}sh"
@@ -97,9 +98,15 @@ def _failure(root: Root) -> Iterator[str]:
         yield f"  {fence}"
 
 
+def _prose(text: str) -> str:
+    """Return text whose ``code`` stays code."""
+    parts = re.split("(``[^`]+``)", _one_line(text))
+    return "".join(part if part.startswith("``") else _MARKUP.sub(r"\\\g<0>", part) for part in parts)
+
+
 def _one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]|<>~$&#])", r"\\\1", _one_line(text))
+    return _MARKUP.sub(r"\\\g<0>", _one_line(text))

@@ -83,8 +83,10 @@ def _level_cell(backend: Record, level: str, tones: set[str]) -> Cell:
     text = f"{numbers['passed']}/{numbers['required']}"
     if numbers["passed"] == numbers["required"]:
         return Cell(f"holds {text}", "good")
+    if "bad" in tones:
+        return Cell(f"not held {text}", "bad")
     # Expected failures alone break no verdict, but a level counts passes only.
-    return Cell(f"not held {text}", "bad" if "bad" in tones else "warn")
+    return Cell(f"{text}, {numbers['required'] - numbers['passed']} expected to fail", "warn")
 
 
 def _cell(backend: Record, counts: _Counts | None) -> Cell:

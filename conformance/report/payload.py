@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..judge import GOOD
 from .changes import Changes
-from .facts import GOOD, STATUSES, Record, case_of, cases_by_id, message, plain, roots
+from .facts import WORST_FIRST, Record, case_of, cases_by_id, message, plain, roots
 
 _RESULT_FIELDS = (
     *("status", "ms", "attempts", "order_dependent", "step", "verb", "observable", "clause", "expected"),
-    *("received", "line", "command", "script", "stderr", "needs", "reason"),
+    *("received", "command", "script", "stderr", "needs", "reason"),
 )
 _CASE_FIELDS = (
-    *("id", "title", "clause", "level", "feature", "capability", "since", "status", "oracle", "needs"),
+    *("id", "clause", "level", "feature", "capabilities", "since", "status", "oracle", "needs"),
     *("steps", "ask", "expect"),
 )
 _LONGEST = 20_000
@@ -27,7 +28,7 @@ def payload(report: Record, manifest: Record, changes: Changes | None = None) ->
     lines: dict[str, int] = {}
     clauses = {case.get("clause") for case in shown}
     return {
-        "statuses": STATUSES,
+        "statuses": WORST_FIRST,
         "good": GOOD,
         "cases": [_present(case, _CASE_FIELDS) for case in shown],
         "clauses": {name: text for name, text in manifest.get("clauses", {}).items() if name in clauses},
@@ -43,7 +44,7 @@ def payload(report: Record, manifest: Record, changes: Changes | None = None) ->
             for backend in report["backends"]
         ],
         "lines": list(lines),
-        "differences": report["differences"],
+        "differences": [{**each, "line": message(each)} for each in report["differences"]],
         "changes": changes and changes._asdict(),
     }
 
@@ -54,7 +55,7 @@ def embedded(data: dict[str, Any]) -> str:
 
 
 def _result(result: Record, lines: dict[str, int]) -> dict[str, Any]:
-    found = {"id": result["id"], "message": message(result), **_present(result, _RESULT_FIELDS)}
+    found = {"id": result["id"], "message": _cut(message(result)), **_present(result, _RESULT_FIELDS)}
     if result.get("log"):
         found["log"] = [lines.setdefault(_cut(line), len(lines)) for line in result["log"]]
     return found

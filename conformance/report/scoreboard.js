@@ -7,6 +7,7 @@ const entries = data.backends
   .flatMap(({ name, results }) => results.map((result) => ({ backend: name, result, text: result.id.toLowerCase() })))
   .sort((a, b) => data.statuses.indexOf(a.result.status) - data.statuses.indexOf(b.result.status));
 const byId = (id) => document.getElementById(id);
+const page = document.documentElement;
 
 // Text goes into the page as text nodes alone: nothing in a report can become markup.
 function element(tag, attributes = {}, ...children) {
@@ -19,6 +20,10 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Text of a clause or an error has its code in double backticks.
+const prose = (text) => text.split(/``(.+?)``/).map((part, index) => (index % 2 ? element("code", {}, part) : part));
+// A command breaks between its words, not at the hyphens in them.
+const words = (text) => text.split(/(\s+)/).map((part, index) => (index % 2 ? part : element("span", { class: "word" }, part)));
 const number = (value) => value.toLocaleString("en");
 const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 const link = (...parts) => `#${parts.map(encodeURIComponent).join("/")}`;
@@ -52,14 +57,38 @@ function fill(list, items, row, chunk = 100) {
   add();
 }
 
+function place(result) {
+  const step = result.step != null && `step ${result.step}`;
+  return [[step, result.verb].filter(Boolean).join(" "), result.observable].filter(Boolean).join(" · ");
+}
+
+// A failure's message only says what its parts say.
+function parted(result) {
+  return !data.good.includes(result.status) && result.expected && result.received;
+}
+
+// Each line is cut by itself: a long answer hides neither what was expected nor where.
+function lines(result) {
+  const line = (...children) => element("span", { class: "line" }, ...children);
+  const uncounted = provisional(result.id) && "provisional, not counted";
+  if (!parted(result)) {
+    const said = [uncounted, result.message].filter(Boolean).join(": ");
+    return said && line(prose(said));
+  }
+  return [
+    line([uncounted, place(result)].filter(Boolean).join(": ")),
+    line("expected ", element("span", { class: "answer" }, result.expected)),
+    line("received ", element("span", { class: "answer" }, result.received)),
+  ];
+}
+
 function caseRow({ backend, result }, ...below) {
   return element("li", {},
     element("a", { class: "case", href: link(backend, result.id) },
       element("span", { class: tone(result.status) }, result.status),
       element("span", { class: "id" }, result.id),
       element("span", { class: "quiet where" }, backend),
-      (result.message || provisional(result.id)) &&
-        element("span", { class: "line" }, [provisional(result.id) && "provisional, not counted", result.message].filter(Boolean).join(": "))),
+      lines(result)),
     ...below);
 }
 
@@ -87,7 +116,7 @@ function differenceRow(item) {
       element("span", { class: "warn" }, "differs"),
       element("span", { class: "id" }, item.id),
       element("span", { class: "quiet" }, `step ${item.step}`),
-      element("span", { class: "line" }, item.line.replace(`${item.id}: `, ""))));
+      element("span", { class: "line" }, prose(item.line))));
 }
 
 function changeRow([id, backend, before, now]) {
@@ -156,10 +185,10 @@ async function copy(text, button) {
   setTimeout(() => { button.textContent = "Copy"; byId("said").textContent = ""; }, 2000);
 }
 
-function block(title, text, copied = false) {
+function block(title, text, copied = false, shown = (text) => text) {
   if (!text) return [];
   const button = copied && element("button", { type: "button", "aria-label": `Copy: ${title}`, onclick: () => copy(text, button) }, "Copy");
-  return [element("h3", {}, title, button), element("pre", { tabindex: 0, "aria-label": title }, text)];
+  return [element("h3", {}, title, button), element("pre", { tabindex: 0, "aria-label": title }, shown(text))];
 }
 
 function value(json) {
@@ -193,7 +222,7 @@ function facts(item, result) {
     Clause: !data.clauses[clauseOf(item, result)] && clauseOf(item, result),
     Level: item.level,
     Feature: item.feature,
-    Capability: item.capability,
+    Capabilities: item.capabilities?.join(", "),
     Oracle: item.oracle,
     Since: item.since,
     Took: result.ms != null && duration(result.ms),
@@ -205,18 +234,17 @@ function facts(item, result) {
 }
 
 function elsewhere(backend, id) {
-  const links = [...backends].filter(([, results]) => results.has(id)).map(([name, results]) => {
+  const others = [...backends].filter(([name, results]) => name !== backend && results.has(id));
+  return others.length && element("ul", { class: "elsewhere", "aria-label": "This case on other backends" }, others.map(([name, results]) => {
     const status = results.get(id).status;
-    return element("li", {}, element("a", { href: link(name, id), "aria-current": name === backend && "true" },
-      `${name} `, element("span", { class: tone(status) }, status)));
-  });
-  return element("ul", { class: "elsewhere", "aria-label": "This case on each backend" }, links);
+    return element("li", {}, element("a", { href: link(name, id) }, element("span", { class: tone(status) }, status), ` on ${name}`));
+  }));
 }
 
 function differences(id) {
   return data.differences.filter((item) => item.id === id).flatMap((item) => [
     element("h3", {}, `Differs between backends: step ${item.step}, ${item.observable}`),
-    element("p", {}, item.line),
+    element("p", {}, prose(item.line)),
     element("table", { class: "values" }, element("tbody", {}, item.backends.map((name, index) =>
       element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, element("code", {}, item.values[index])))))),
   ]);
@@ -225,24 +253,24 @@ function differences(id) {
 function caseDetail(backend, id, result) {
   const item = cases.get(id);
   const clause = data.clauses[clauseOf(item, result)];
-  const where = [result.step != null && `step ${result.step}`, result.verb, result.observable].filter(Boolean).join(", ");
+  const where = place(result);
   const notes = [
     provisional(id) && "Provisional: run and shown, not counted.",
     result.order_dependent && "Order-dependent: alone, this case gave another result.",
   ];
   return [
-    item.title && element("p", {}, item.title),
     element("p", { class: "verdict" }, element("strong", { class: tone(result.status) }, result.status), ` on ${backend}`, where && element("span", { class: "quiet" }, ` · ${where}`)),
     elsewhere(backend, id),
-    result.line && element("p", {}, result.line),
-    result.needs && element("p", {}, "Blocked by ", element("a", { class: "id", href: link(backend, result.needs) }, result.needs)),
-    result.reason && element("p", {}, result.reason),
+    result.needs
+      ? element("p", {}, "Blocked by ", element("a", { class: "id", href: link(backend, result.needs) }, result.needs))
+      : !parted(result) && result.message && element("p", {}, prose(result.message)),
+    result.reason && result.reason !== result.message && element("p", {}, prose(result.reason)),
     ...notes.map((note) => note && element("p", { class: "warn" }, note)),
     (result.expected || result.received) && element("div", { class: "pair" },
       element("div", {}, block("Expected", result.expected)), element("div", {}, block("Received", result.received))),
-    ...block("Run this case again", result.command, true),
+    ...block("Run this case again", result.command, true, words),
     clause && element("h3", {}, `Clause ${clauseOf(item, result)}`),
-    clause && element("p", {}, clause),
+    clause && element("p", {}, prose(clause)),
     facts(item, result),
     ...steps(item, result),
     ...block("Script without Isomorph", result.script, true),
@@ -258,6 +286,8 @@ function present(title, titleClass, back, body) {
   byId("detail-title").className = titleClass;
   byId("detail-back").replaceChildren(...back);
   byId("detail-body").replaceChildren(...body.filter(Boolean));
+  // The page behind keeps its width while the panel covers its scrollbar.
+  if (!dialog.open) page.style.setProperty("--scrollbar", `${innerWidth - page.clientWidth}px`);
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   byId("detail-title").focus({ preventScroll: true });
@@ -297,7 +327,7 @@ window.addEventListener("popstate", route);
 
 // The theme is the system's until the button says otherwise.
 function setTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
+  if (theme) page.dataset.theme = theme;
   const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   byId("theme").textContent = dark ? "Light theme" : "Dark theme";
   byId("theme").value = dark ? "light" : "dark";
@@ -316,6 +346,13 @@ function remembered(theme) {
 byId("theme").addEventListener("click", () => setTheme(remembered(byId("theme").value)));
 byId("interesting").addEventListener("change", (event) => byId("matrix").classList.toggle("interesting", event.target.checked));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(remembered()));
+
+// Only a table that needs no scrolling of its own can have its header stick to the window.
+new ResizeObserver(([{ target }]) => {
+  const fits = byId("matrix").offsetWidth <= target.clientWidth;
+  target.classList.toggle("fits", fits);
+  target.tabIndex = fits ? -1 : 0;
+}).observe(byId("matrix").parentElement);
 
 setTheme(remembered());
 showFilters();

@@ -16,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from isomorph.conformance.judge import STATUSES
 from isomorph.conformance.report import write
 
 FEATURES = {
@@ -45,7 +46,10 @@ STEPS = [
     ["to", {"seed": 7, "dtype": "float32"}],
     ["call", {"inputs": [{"shape": [2, 3, 7, 11], "dtype": "float32", "fill": "spread"}]}],
 ]
+CLAUSE = f"Padding is symmetric: ``kernel // 2`` a side. {HOSTILE}"
 ARRAY = "float32 (2, 5, 7, 11) [0.1179 -0.2231 0.0484 0.3312 -0.1007 0.2750 ...]"
+
+OTHER = f"1 of 770 numbers differs: 0.9999, not 0.2750 {HOSTILE}"
 
 
 def make_manifest(copies: int = 1) -> dict[str, Any]:
@@ -53,11 +57,10 @@ def make_manifest(copies: int = 1) -> dict[str, Any]:
     cases = [
         {
             "id": f"{level}.{feature}.{aspect}" + (f".{number}" if number else ""),
-            "title": f"{feature}: {aspect.replace('-', ' ')}",
             "clause": clause,
             "level": level,
             "feature": feature,
-            "capability": feature if level == "extras" else None,
+            "capabilities": [feature] if level == "extras" else [],
             "since": "2026.11",
             "status": "provisional" if (feature, aspect) == ("embedding", "second-call") else "active",
             "oracle": "rules" if aspect == "shapes" else "reference",
@@ -76,7 +79,7 @@ def make_manifest(copies: int = 1) -> dict[str, Any]:
     return {
         "suite": "2026.11",
         "spec": 1,
-        "clauses": {**texts, "L-2": f"Padding is symmetric. {HOSTILE}"},
+        "clauses": {**texts, "L-2": CLAUSE},
         "cases": cases,
     }
 
@@ -96,7 +99,7 @@ BAD_RESULTS = {
     },
     "core.errors.values": {
         "status": "xpass",
-        "line": "core.errors.values passes, but an expectation says it fails: remove the expectation",
+        "line": "core.errors.values · step 2 call · an expectation says it fails: remove the expectation",
     },
     "core.errors.second-call": {"status": "missing"},
     "layers.conv2d.shapes": {
@@ -106,8 +109,9 @@ BAD_RESULTS = {
         "observable": "output",
         "clause": "L-2",
         "expected": ARRAY,
-        "received": ARRAY.replace("0.2750", "0.9999") + HOSTILE,
-        "line": f"layers.conv2d.shapes: step 2 call, output: 1 of 770 numbers differs (L-2) {HOSTILE}",
+        "received": OTHER,
+        "line": "layers.conv2d.shapes · step 2 call · output · "
+        f"expected {ARRAY} · received {OTHER} · L-2: {CLAUSE}",
         "script": "import native\n\nlayer = native.Conv2d(3, 5, 3)\nprint(layer(x))  # </script>",
         "stderr": "\x1b[31mUserWarning\x1b[0m: \x00 control characters \ud800 and <b>markup</b>",
         "log": [
@@ -148,6 +152,18 @@ BAD_RESULTS = {
     },
 }
 
+EXPECTATION = {
+    "id": "layers.norm.values",
+    "kind": "framework-bug",
+    "observable": "output",
+    "bound": 1e-3,
+    "received": "",
+    "reason": "the running variance is biased",
+    "url": "https://example.org/issues/1",
+    "versions": "torch <3",
+    "review": "2027-05-01",
+}
+
 
 def make_backend(name: str, manifest: dict[str, Any], state: str, answers: dict[str, Any]) -> dict[str, Any]:
     """Return one backend's part of a report; cases that `answers` lacks pass."""
@@ -161,18 +177,6 @@ def make_backend(name: str, manifest: dict[str, Any], state: str, answers: dict[
         asked = [id for id in asked if status.get(id) != "unsupported"]
         levels[level] = {"required": len(asked), "passed": sum(status.get(id) == "pass" for id in asked)}
     counts = Counter(status.values())
-    names = (
-        "pass",
-        "fail",
-        "error",
-        "crash",
-        "timeout",
-        "blocked",
-        "xfail",
-        "xpass",
-        "unsupported",
-        "missing",
-    )
     return {
         "name": name,
         "adapter": f"isomorph.backends.{name}:Adapter",
@@ -183,13 +187,14 @@ def make_backend(name: str, manifest: dict[str, Any], state: str, answers: dict[
             "broken": "ImportError: <lib> & so",
         }.get(state, ""),
         "capabilities": {"compile": True, "device": False},
-        "counts": {name: counts[name] for name in names},
+        "counts": {name: counts[name] for name in STATUSES},
         "levels": levels,
         "required": len(active),
         "executed": 0 if absent else len(active) - counts["missing"],
         "wall_s": 0 if absent else 31.2,
         "peak_mb": 0 if absent else 612.5,
         "restarts": 1 if counts["crash"] else 0,
+        "expectations": [EXPECTATION] if counts["xfail"] else [],
         "problems": ["expectation layers.x.y: no case has this id"] if counts["fail"] else [],
         "results": results,
     }
@@ -231,8 +236,9 @@ def make_report(manifest: dict[str, Any]) -> dict[str, Any]:
         "isomorph": "0.1.0",
         "python": "3.11.7",
         "platform": "Linux-x86_64",
-        "command": "isomorph conformance run --backend all",
+        "command": "isomorph conformance run --backend all --report conformance --previous old/report.json",
         "selection": None,
+        "shuffle": None,
         "verdict": {
             "ok": False,
             "required": 5,
@@ -246,7 +252,7 @@ def make_report(manifest: dict[str, Any]) -> dict[str, Any]:
                 "observable": "output",
                 "backends": ["torch", "jax"],
                 "values": ["float32 (2, 5) [0.1 0.2 ...]", f"float32 (2, 5) [0.1 0.3 ...] {HOSTILE}"],
-                "line": "layers.dense.values: step 2, output: torch and jax differ by 0.1",
+                "line": "layers.dense.values · step 2 · output · torch and jax differ by 0.1",
             }
         ],
     }
@@ -317,8 +323,16 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
-    def open(self, page: Path, address: str = "", width: int = 1280, theme: str = "light") -> None:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    def open(
+        self,
+        page: Path,
+        address: str = "",
+        width: int = 1280,
+        theme: str = "light",
+        phone: bool | None = None,
+    ) -> None:
+        mobile = width < 500 if phone is None else phone
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

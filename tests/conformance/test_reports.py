@@ -15,21 +15,11 @@ import jsonschema
 import pytest
 
 from isomorph.conformance import report as reports
+from isomorph.conformance.judge import STATUSES
+from isomorph.conformance.manifest import LEVELS, load
 from isomorph.conformance.report import badge, changes, facts, html, junit, markdown, payload
 
 Report = dict[str, Any]
-STATUSES = (
-    "pass",
-    "fail",
-    "error",
-    "crash",
-    "timeout",
-    "blocked",
-    "xfail",
-    "xpass",
-    "unsupported",
-    "missing",
-)
 
 
 def backend_of(report: Report, name: str) -> dict[str, Any]:
@@ -58,6 +48,23 @@ def test_writing_changes_nothing_it_was_given(report: Report, manifest: Report, 
     assert (report, manifest) == before
 
 
+def test_badges_of_other_backends_are_removed_and_nothing_else(
+    report: Report, conforming: Report, manifest: Report, tmp_path: Path
+) -> None:
+    kept = [tmp_path / name for name in ("badge.svg", "badge-mine.png", "notes.svg")]
+    for path in kept:
+        path.write_text("mine")
+    reports.write(report, manifest, tmp_path)
+    written = reports.write(conforming, manifest, tmp_path)
+    assert {path.name for path in written} >= {"badge-numpy.svg", "badge-jax.svg"}
+    assert set(tmp_path.iterdir()) == {*written, *kept}
+
+
+def test_the_sample_has_the_fields_of_the_manifest(manifest: Report) -> None:
+    fields = [{name for case in cases for name in case} for cases in (manifest["cases"], load()["cases"])]
+    assert fields[0] == fields[1]
+
+
 def test_the_sample_holds_every_status(report: Report) -> None:
     assert {r["status"] for b in report["backends"] for r in b["results"]} == set(STATUSES)
 
@@ -69,7 +76,17 @@ def test_reports_follow_the_schema(name: str, request: pytest.FixtureRequest) ->
 
 
 def test_the_schema_names_every_status() -> None:
-    assert set(reports.schema()["$defs"]["status"]["enum"]) == set(STATUSES) == set(facts.STATUSES)
+    assert set(reports.schema()["$defs"]["status"]["enum"]) == set(STATUSES) == set(facts.WORST_FIRST)
+
+
+def test_the_schema_names_every_level() -> None:
+    (pattern,) = reports.schema()["$defs"]["backend"]["properties"]["levels"]["patternProperties"]
+    assert pattern == f"^({'|'.join(LEVELS)})$"
+
+
+def test_statuses_are_shown_worst_first() -> None:
+    assert facts.WORST_FIRST[0] == "fail"
+    assert facts.WORST_FIRST[-4:] == ("blocked", "xfail", "unsupported", "pass")
 
 
 def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -98,6 +115,11 @@ def first(report: Report) -> dict[str, Any]:
     return torch(report)["results"][0]
 
 
+def expectation(report: Report) -> dict[str, Any]:
+    report["backends"] = copy.deepcopy(report["backends"])
+    return torch(report)["expectations"][0]
+
+
 FAULTS: dict[str, Callable[[Report], Any]] = {
     "another version": lambda r: r.update(schema=2),
     "unknown property": lambda r: r.update(extra=1),
@@ -109,6 +131,13 @@ FAULTS: dict[str, Callable[[Report], Any]] = {
     "unknown state": lambda r: torch(r).update(state="skipped"),
     "unknown level": lambda r: torch(r)["levels"].update(bonus={"required": 1, "passed": 1}),
     "missing property": lambda r: r.pop("differences"),
+    "missing shuffle": lambda r: r.pop("shuffle"),
+    "shuffle that is no seed": lambda r: r.update(shuffle="yes"),
+    "missing expectations": lambda r: torch(r).pop("expectations"),
+    "unknown property of an expectation": lambda r: expectation(r).update(extra="1"),
+    "expectation without reason": lambda r: expectation(r).pop("reason"),
+    "bound that is no number": lambda r: expectation(r).update(bound="1e-3"),
+    "versions that are no text": lambda r: expectation(r).update(versions={"torch": "<3"}),
     "result without status": lambda r: first(r).pop("status"),
     "pass without log": lambda r: first(r).pop("log"),
     "failure without line": lambda r: result_of(r, "torch", "layers.conv2d.shapes").pop("line"),
@@ -264,6 +293,10 @@ def test_markdown_escapes_markup(report: Report, manifest: Report) -> None:
     assert not re.search(r"(?<!\\)<", text)
 
 
+def test_markdown_keeps_code(report: Report, manifest: Report) -> None:
+    assert "symmetric: ``kernel // 2`` a side." in markdown.render(report, manifest)
+
+
 def test_markdown_stays_short(report: Report, manifest: Report) -> None:
     for result in torch(report)["results"]:
         result.update(status="fail", line="wrong", command="isomorph conformance run")
@@ -334,6 +367,21 @@ def test_page_refers_to_nothing_outside_itself(report: Report, manifest: Report)
     targets = [v for _, attrs in page.elements for name, v in attrs.items() if name in ("src", "href")]
     assert targets
     assert all(target == "data:," or (target or "").startswith("#") for target in targets)
+
+
+@pytest.mark.parametrize(("seed", "is_shown"), [(None, False), (0, True), (7, True)])
+def test_page_says_how_cases_were_shuffled(
+    seed: int | None, is_shown: bool, report: Report, manifest: Report
+) -> None:
+    page = html.render(report | {"shuffle": seed}, manifest)
+    assert (f"<dt>Shuffle</dt><dd>seed {seed}</dd>" in page) == is_shown
+    assert ("Shuffle" in page) == is_shown
+
+
+def test_page_carries_capabilities(report: Report, manifest: Report) -> None:
+    found = {case["id"]: case.get("capabilities") for case in payload.payload(report, manifest)["cases"]}
+    assert found["extras.compile.values"] == ["compile"]
+    assert found["core.defer.values"] is None
 
 
 def test_page_has_the_two_scripts_that_it_means_to_have(report: Report, manifest: Report) -> None:

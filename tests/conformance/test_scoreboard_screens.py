@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from isomorph.conformance.report import badge
+from isomorph.conformance.report import badge, write
 
 Browser = Any
 FAILED = "layers.conv2d.shapes"
@@ -69,7 +69,7 @@ def test_focus_is_visible_wherever_the_keyboard_goes(shown: Browser) -> None:
             const holder = active.closest("#statuses label") || active;
             return [active.tagName, getComputedStyle(holder).outlineStyle];""")
         seen.add(tuple(style))
-    assert {tag for tag, _ in seen} >= {"A", "BUTTON", "SUMMARY", "DIV", "INPUT"}
+    assert {tag for tag, _ in seen} >= {"A", "BUTTON", "SUMMARY", "INPUT"}
     assert {outline for _, outline in seen} == {"solid"}
 
 
@@ -97,6 +97,101 @@ def test_phone_scrolls_the_matrix_in_its_box(browser: Browser, page: Path) -> No
     browser.open(page, width=360)
     box = browser.run("const box = document.querySelector('.box'); return [box.scrollWidth, box.clientWidth]")
     assert box[0] > box[1]
+    assert browser.one(".box").get_property("tabIndex") == 0
+
+
+LONG = """
+    const table = document.getElementById("matrix");
+    for (let count = 0; count < 9; count++) table.append(table.tBodies[1].cloneNode(true));
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_page_is_as_long_as_the_matrix(width: int, browser: Browser, page: Path) -> None:
+    browser.open(page, width=width)
+    browser.run(LONG)
+    box = browser.run(
+        "const box = document.querySelector('.box'); return [box.scrollHeight, box.clientHeight]"
+    )
+    assert box[0] == box[1] > 2000
+
+
+def test_matrix_header_sticks_where_the_matrix_fits(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.run(LONG)
+    browser.wait("document.querySelector('.box.fits')")
+    top = browser.run("""
+        document.getElementById("matrix").scrollIntoView({block: "end"});
+        return document.querySelector("thead th").getBoundingClientRect().top""")
+    assert top == 0
+
+
+def test_one_backend_uses_the_room(browser: Browser, report: Any, manifest: Any, tmp_path: Path) -> None:
+    write(report | {"backends": report["backends"][:1]}, manifest, tmp_path)
+    browser.open(tmp_path / "scoreboard.html")
+    script = "return arguments[0].map((span) => span.getBoundingClientRect().top)"
+    tops = browser.run(script, browser.all(".score span"))
+    assert len(tops) == 5
+    assert len(set(tops)) == 1
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("word", ["expected", "received"])
+def test_failure_shows(word: str, width: int, browser: Browser, page: Path) -> None:
+    browser.open(page, width=width)
+    hidden = browser.run(
+        """
+        const word = arguments[0], row = document.querySelector(`#failures [href$="${arguments[1]}"]`);
+        const texts = document.createTreeWalker(row, NodeFilter.SHOW_TEXT), range = new Range();
+        while (!texts.nextNode().data.includes(word));
+        const start = texts.currentNode.data.indexOf(word);
+        range.setStart(texts.currentNode, start);
+        range.setEnd(texts.currentNode, start + word.length);
+        const line = texts.currentNode.parentElement.closest(".line");
+        return range.getBoundingClientRect().bottom - line.getBoundingClientRect().bottom""",
+        word,
+        FAILED,
+    )
+    assert hidden <= 0
+
+
+@pytest.mark.parametrize("width", [340, 360, 375, 390, 412])
+@pytest.mark.parametrize(
+    ("address", "selector"),
+    [("", "header .wide:last-child code"), (f"#torch/{FAILED}", "[aria-label='Run this case again']")],
+)
+def test_commands_break_between_words(
+    address: str, selector: str, width: int, browser: Browser, page: Path
+) -> None:
+    browser.open(page, address, width=width)
+    words = browser.run(
+        """
+        const texts = document.createTreeWalker(document.querySelector(arguments[0]), NodeFilter.SHOW_TEXT);
+        const range = new Range(), found = [];
+        while (texts.nextNode())
+          for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+            range.setStart(texts.currentNode, word.index);
+            range.setEnd(texts.currentNode, word.index + word[0].length);
+            found.push([word[0], new Set([...range.getClientRects()].map((box) => box.top)).size]);
+          }
+        return found""",
+        selector,
+    )
+    assert len(words) >= 7
+    assert [word for word, lines in words if lines > 1] == []
+
+
+@pytest.mark.parametrize("phone", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_panel_reaches_the_edge(width: int, phone: bool, browser: Browser, page: Path) -> None:
+    browser.open(page, width=width, phone=phone)
+    title = "return document.querySelector('h1').getBoundingClientRect().width"
+    before = browser.run(title)
+    browser.run("location.hash = arguments[0]", f"#torch/{FAILED}")
+    browser.wait_until(open=True)
+    right = browser.run("return document.getElementById('detail').getBoundingClientRect().right - innerWidth")
+    assert right == 0
+    assert browser.run(title) == before
 
 
 LUMINANCE = """
