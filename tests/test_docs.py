@@ -17,7 +17,8 @@ import numpy
 import pytest
 
 import isomorph
-from isomorph import init, nn, ops
+from isomorph import Adapter, init, nn, ops
+from isomorph.conformance.model.functions import result_dtype
 
 ROOT = Path(__file__).parent.parent
 NAMES = {
@@ -122,3 +123,33 @@ def test_the_page_of_backends_is_current() -> None:
     assert (ROOT / "docs" / "backends.md").read_text() == page(), (
         "run: python -m isomorph.conformance.support > docs/backends.md"
     )
+
+
+def of_whole_numbers(name: str) -> str:
+    """Return what the conformance suite's model says of a function's result."""
+    types = ("bool", "int32") if name == "where" else ("int32",)
+    try:
+        found = result_dtype(name, types, {"dtype": "as named"} if name == "astype" else None)
+    except ValueError:
+        return "not fixed"
+    return "sizes" if found is None else "as given" if found == "int32" else found
+
+
+def test_the_page_of_ops_has_every_function_as_it_is() -> None:
+    page = (ROOT / "docs" / "ops.md").read_text()
+    shown = {name: row for row, name in re.findall(r"^(\| `(\w+)\(.*)$", page, re.MULTILINE)}
+    assert list(shown) == [name for name in vars(ops.Ops) if name in ops.__all__]
+    assert set(shown) == set(ops.__all__) - {"Ops"}
+    for name, row in shown.items():
+        function = getattr(ops, name)
+        signature = inspect.signature(function)
+        plain = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+        meaning = inspect.getdoc(function).splitlines()[0].removeprefix("Return ").rstrip(".")
+        assert row == f"| `{name}({', '.join(map(str, plain))})` | {meaning} | {of_whole_numbers(name)} |"
+
+
+def test_the_page_of_the_contract_has_every_verb() -> None:
+    (table,) = re.findall(r"\| verb .*?\n\n", (ROOT / "docs" / "add-a-backend.md").read_text(), re.DOTALL)
+    named = set(re.findall(r"`@?(?:MyAdapter\.)?(\w+)[`(]", table))
+    verbs = {name for name, value in inspect.getmembers(Adapter, inspect.isroutine) if name[0] != "_"}
+    assert verbs <= named

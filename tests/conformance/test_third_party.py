@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from isomorph.conformance import profile, skeleton
+from isomorph.conformance.manifest import load
 from isomorph.errors import InvalidArgumentError
 
 ROOT = Path(__file__).parents[2]
@@ -96,10 +97,30 @@ def test_once_answered_the_package_conforms_and_what_it_lacks_is_probed(walk: Wa
 
 
 def test_a_broken_formula_is_named_as_the_page_shows(walk: Walk) -> None:
-    red = " ".join(walk.outputs(RUN)[2].split())
+    red = walk.outputs(RUN)[2]
     (shown,) = re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert " ".join(shown.split()) in red
+    parts = shown.split("…\n")  # what the page leaves out
+    assert red.startswith(parts[0])
+    assert all(part in red for part in parts)
     assert "layers.dense.no-bias.values ·" not in red
+
+
+def test_the_package_holds_what_the_page_lists(tmp_path: Path) -> None:
+    written = {path.relative_to(tmp_path / "isomorph-mylib") for path in skeleton.write("mylib", tmp_path)}
+    (table,) = re.findall(r"\| file \| what it holds \|\n(.*?)\n\n", PAGE.read_text(), re.DOTALL)
+    listed = re.findall(r"^\| `(.+?)`", table, re.MULTILINE)
+    assert all(any(str(path).startswith(name) for path in written) for name in listed)
+    assert {str(path) for path in written if not str(path).startswith(tuple(listed))} == {
+        "src/isomorph_mylib/__init__.py"
+    }
+
+
+def test_smoke_runs_as_many_cases_as_the_page_says(walk: Walk) -> None:
+    (few, more) = re.findall(r"# (\d+) cases and the (\d+) they need", PAGE.read_text())[0]
+    assert len(load()["smoke"]) == int(few)
+    (printed,) = walk.outputs("isomorph conformance smoke --backend mylib")
+    total = int(few) + int(more)
+    assert printed.startswith(f"mylib: well ({total} of {total} cases)")
 
 
 def test_the_badge_is_written_and_the_report_believed(walk: Walk) -> None:
