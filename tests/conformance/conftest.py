@@ -160,7 +160,7 @@ EXPECTATION = {
     "received": "",
     "reason": "the running variance is biased",
     "url": "https://example.org/issues/1",
-    "versions": "torch <3",
+    "versions": {"torch": "<3"},
     "review": "2027-05-01",
 }
 
