@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -108,28 +109,96 @@ def _show_failures(console: Console, backend: Report, trace: bool) -> None:
 
 
 def show_case(case: dict[str, Any]) -> None:
-    """Print a case: clause, steps, and what the spec says of each."""
+    """Print a case: clause, steps, what is asked after each, and the answer that is expected."""
     print(f"{case['id']}\n  {case['clause']}: {clause(case['clause']).text}")
     print(f"  oracle: {case['oracle']}; needs: {', '.join(case['needs']) or 'nothing'}")
     print(f"  capabilities: {', '.join(case['capabilities']) or 'core, none may be missing'}")
-    asked: dict[int, list[str]] = {}
-    for step, observable, *_ in case["ask"]:
-        asked.setdefault(step, []).append(observable)
     for position, (step, expected) in enumerate(zip(case["steps"], expected_of(case))):
         print(f"  {position} {step[0]} {json.dumps(step[1])}")
-        for name in asked.get(position, []):
-            print(f"      asks {name}: {_said(name, expected)}")
+        literal = case.get("expect", {}).get(str(position), {})
+        for asked, name, *options in case["ask"]:
+            if asked != position:
+                continue
+            said = f"asks {name}: {_said(name, expected, *options)}".replace(": \n", ":\n")
+            print(f"      {said}".replace("\n", "\n          "))
+            if name in literal:
+                print(f"          the case itself says: {json.dumps(literal[name])}")
 
 
-def _said(observable: str, expected: Any) -> str:
-    if observable.startswith("error"):
-        return str(expected.error)
-    if observable == "output":
-        outputs = expected.result["output"]
-        return ", ".join("left open" if each is UNKNOWN else str(each.ravel()[:6]) for each in outputs)
-    facts = {"shapes": "shape", "states": "state", "dtypes": "dtype"}
-    if observable in facts:
-        return str({each["path"]: each[facts[observable]] for each in expected.state.get("net", [])})
-    if observable == "law_calls":
-        return str(expected.law_calls)
-    return str(expected.result.get(observable.partition(".")[2] or observable, "as the clause says"))[:300]
+# What is not the model's to say.
+_BEYOND = {
+    "native.class": "as the profile claims of {kind}",
+    "native.names": "as the profile claims of {kind}",
+    "native.user_class": "an instance of the user's own class",
+    "dropout": "each 0 or 1 / (1 - {p}); as many 0 as {p}, within six standard deviations",
+    "text": "as on other backends; no value is expected",
+}
+_FACTS = {"shapes": "shape", "states": "state", "dtypes": "dtype", "paths": "path"}
+_RESULTS = {"output.shape": "shapes", "output.dtype": "dtypes", "output.owned": "owned", "selected": "paths"}
+
+
+def _said(name: str, expected: Any, options: dict[str, Any] | None = None) -> str:
+    """Return what is expected of an observable; arrays follow on lines of their own."""
+    options, result = options or {}, expected.result
+    if "like" in options:
+        return f"as in step {options['like']}"
+    if "unlike" in options:
+        return f"other values than step {options['unlike']}"
+    if name in _BEYOND:
+        return _BEYOND[name].format(**options)
+    if name == "error":
+        return str(expected.error or "no error")
+    if name == "error.text":
+        path = (expected.error or {}).get("path")
+        return f"a first line{f' that names {path}' if path else ''}, then the next step"
+    if name == "native.memory":
+        return "memory for every parameter" if result["is_ready"] else "no memory before sizes are known"
+    if name in ("law_calls", "warnings", "aliases"):
+        return str(getattr(expected, name))
+    if name in ("values", "statistics"):
+        return _arrays(_of_nets(expected, lambda each: _values(name, each)))
+    if name in ("output", "value", "gradients"):
+        return _arrays(_returned(name, result))
+    if name in (*_FACTS, "name", "kind", "trainable", "requested"):
+        facts = _of_nets(expected, lambda each: each[_FACTS.get(name, name)])
+        return str(list(facts) if name == "paths" else facts)
+    return str(result[_RESULTS.get(name, name)])
+
+
+def _of_nets(expected: Any, fact: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Return a fact of each parameter by path, behind the net's name where there are several."""
+    several = len(expected.state) > 1
+    return {
+        f"{net}: {each['path']}" if several else each["path"]: fact(each)
+        for net, state in expected.state.items()
+        for each in state
+    }
+
+
+def _values(name: str, each: dict[str, Any]) -> tuple[str, Any]:
+    # Values that were computed are held against the model as statistics only.
+    is_open = name == "values" and not each["is_exact"] and each["value"] is not None
+    return each["dtype"], UNKNOWN if is_open else each["value"]
+
+
+def _returned(name: str, result: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    if name == "gradients":
+        return {path: ("", value) for path, value in result["gradients"].items()}
+    if name == "value":
+        return {"": (str(getattr(result["value"], "dtype", "")), result["value"])}
+    outputs = list(zip(result["dtypes"], result["output"]))
+    return {f"output {n}" if len(outputs) > 1 else "": each for n, each in enumerate(outputs)}
+
+
+def _arrays(named: dict[str, tuple[str, Any]]) -> str:
+    """Return arrays as text, by name: type, shape, and the values that NumPy's own summary shows."""
+    lines = []
+    for name, (dtype, value) in named.items():
+        if value is None or value is UNKNOWN:
+            text = "no values" if value is None else "left open"
+        else:
+            values = np.array2string(np.asarray(value), threshold=40, edgeitems=2)
+            text = f"{dtype} {np.shape(value)}\n{values}".lstrip()
+        lines.append(f"{name}: {text}" if name else text)
+    first = "" if list(named) == [""] else "\n"
+    return first + "\n".join(lines) if lines else "none"

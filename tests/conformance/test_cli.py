@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from isomorph.conformance.manifest import load
+from isomorph.conformance.console import show_case
+from isomorph.conformance.manifest import by_id, load
 from isomorph.conformance.suite import with_needs
 
 PART = ("core.defer.first-call", "layers.dense.plain.values", "train.gradients.dense")
@@ -94,6 +95,37 @@ def test_show_prints_clause_steps_and_what_is_asked() -> None:
     done = command("show", "core.defer.first-call")
     assert "D-4: The first call on data gives every parameter its sizes" in done.stdout
     assert "asks shapes: {'0.weight': [7, 5]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("core.infer.chain-values", "asks output: float32 (2, 3)\n          [[ 0.01367004"),
+        ("layers.conv2d.stride.values", "asks output: float32 (2, 5, 5, 3)\n          [[[["),
+        ("layers.conv2d.stride.values", "\n             ...\n"),
+        ("layers.dense.plain.values", "asks output.dtype: ['float32']"),
+        ("core.state.learned-and-not", "asks values:\n          factor: float32 (5,)\n          [0.5 0.5"),
+        ("train.batchnorm.running.one-step", "running_var: float32 (3,)\n          [2.28"),
+        ("train.gradients.dense", "asks gradients:\n          weight: (3, 5)\n          [[-0.03"),
+        ("train.dropout.draws-anew", "asks output: other values than step 2"),
+        ("extras.compile.equals-eager.mlp", "asks output: as in step 3"),
+        ("extras.native.dense.class", "asks native.class: as the profile claims of Dense"),
+        ("core.book.mismatched-sizes", 'the case itself says: "ShapeMismatchError"'),
+    ],
+)
+def test_show_prints_the_expected_answer(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show_case(by_id(load())[name])
+    assert said in capsys.readouterr().out
+
+
+def test_show_has_an_answer_to_every_question(capsys: pytest.CaptureFixture[str]) -> None:
+    for case in load()["cases"]:
+        show_case(case)
+        printed = capsys.readouterr().out.splitlines()
+        asked = [line.strip().partition(":") for line in printed if line.startswith("      asks ")]
+        assert sorted(name for name, *_ in asked) == sorted(f"asks {name}" for _, name, *_ in case["ask"])
+        literal = sum(len(each) for each in case.get("expect", {}).values())
+        assert sum("the case itself says" in line for line in printed) == literal
 
 
 def test_show_writes_a_script_that_runs(tmp_path: Path) -> None:
