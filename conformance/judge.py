@@ -48,7 +48,9 @@ class Judge:
 
     def run(self, case: Case) -> Result:
         """Return a case's result."""
-        blocked = next((need for need in case["needs"] if self._blocks(need)), None)
+        # A probe needs nothing: what it asks for has to be refused.
+        needs = [] if self._lacking(case) else case["needs"]
+        blocked = next((need for need in needs if self._blocks(need)), None)
         if blocked is not None:
             result: Result = {
                 "id": case["id"],
@@ -64,6 +66,10 @@ class Judge:
         if result["status"] not in GOOD:
             result = {**result, **self._told(case, result)}
         return result
+
+    def _lacking(self, case: Case) -> list[str]:
+        """Return those of the case's capabilities that the profile denies."""
+        return [each for each in case["capabilities"] if not self.profile.capabilities.get(each, True)]
 
     def _blocks(self, need: str) -> bool:
         return self.statuses.get(need, "pass") not in GOOD
@@ -110,7 +116,7 @@ class Judge:
         last = max(len(answer.seen) - 1, 0)
         if answer.harness:
             return "error", Mismatch(last, "harness", "an answer", answer.harness.strip().splitlines()[-1])
-        lacking = [each for each in case["capabilities"] if not self.profile.capabilities.get(each, True)]
+        lacking = self._lacking(case)
         if lacking:
             status, mismatch = self._probed(lacking, answer, last)
             left = self._left_behind(answer, last) if status == "unsupported" else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -65,6 +66,18 @@ def by_id(manifest: Manifest) -> dict[str, Case]:
     return {case["id"]: case for case in manifest["cases"]}
 
 
+def with_needs(names: Iterable[str], manifest: Manifest) -> list[str]:
+    """Return the ids and all that they need, in the manifest's order."""
+    needs = {case["id"]: case["needs"] for case in manifest["cases"]}
+    wanted, found = list(names), set()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            wanted += needs[name]
+    return [name for name in needs if name in found]
+
+
 def faults(manifest: Manifest) -> list[str]:
     """Return what is wrong with a manifest: the lint that every release passes."""
     from .compare import COMPARISONS
@@ -73,12 +86,17 @@ def faults(manifest: Manifest) -> list[str]:
     found: list[str] = []
     known: set[str] = set()
     clauses = {clause.id for clause in CLAUSES}
+    active = {case["id"] for case in manifest["cases"] if case["status"] == "active"}
     for case in manifest["cases"]:
         name = case["id"]
         if name in known:
             found.append(f"{name}: the id is there twice")
         if not set(case["needs"]) <= known:
             found.append(f"{name}: needs {sorted(set(case['needs']) - known)}, which don't come before it")
+        # What does not count must not keep what counts from running.
+        uncounted = [need for need in case["needs"] if case["status"] == "active" and need not in active]
+        if uncounted:
+            found.append(f"{name}: is active and needs {uncounted}, which are not")
         known.add(name)
         for field, allowed in (
             ("clause", clauses),

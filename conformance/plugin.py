@@ -20,7 +20,7 @@ from isomorph.errors import UnknownBackendError
 
 from . import suite
 from .judge import GOOD
-from .manifest import by_id, digest, load
+from .manifest import by_id, digest, load, with_needs
 from .spec import CLAUSES
 from .verdict import complete, headline
 
@@ -95,12 +95,13 @@ class Run:
             complete(entries.get(name) or suite.blank(name, "it was not reached"), self.manifest, ids)
             for name, ids in asked.items()
         ]
-        selection, *others = asked.values()
-        wall_s, command = time.perf_counter() - self._clock, self.settings.command
-        self.report = suite.report_of(
-            backends, answers, self.manifest, selection, command, self._started, wall_s
-        )
-        if folder is not None and all(each == selection for each in others):
+        # None, the whole suite, only where every backend ran all of it.
+        parts = [each for each in asked.values() if each is not None]
+        selection = max(parts, key=len) if parts else None
+        wall_s = round(time.perf_counter() - self._clock, 2)
+        head = {"started": self._started, "wall_s": wall_s, "selection": selection}
+        self.report = suite.report_of(backends, answers, self.manifest, {**head, **self.settings.told()})
+        if folder is not None and all(each == selection for each in asked.values()):
             self._write(Path(folder))
         elif folder is not None:
             self.notes.append("no report is written: the backends ran different cases")
@@ -108,7 +109,7 @@ class Run:
     def _selection(self, ids: list[str]) -> list[str] | None:
         """Return what a report calls its selection: None for the whole suite."""
         everything = {name for name, case in self.cases.items() if case["status"] != "retired"}
-        return None if set(ids) == everything else suite.with_needs(tuple(ids), self.manifest)
+        return None if set(ids) == everything else with_needs(ids, self.manifest)
 
     def _write(self, folder: Path) -> None:
         from .report import write
@@ -224,11 +225,10 @@ class SuiteFile(pytest.File):
 
 
 def _backends(config: pytest.Config) -> list[str]:
-    text = str(config.getoption("conformance_backend"))
-    if text == "all":
-        return [each.name for each in registry.available() if each.is_installed]
-    found = []
-    for name in filter(None, map(str.strip, text.split(","))):
+    text = config.getoption("conformance_backend") or ""
+    found = [each.name for each in registry.available() if each.is_installed] if text == "all" else []
+    words = f"{'' if text == 'all' else text},{config.getoption('conformance_require')}".split(",")
+    for name in filter(None, map(str.strip, words)):
         try:
             found.append(registry.info(name).name)
         except UnknownBackendError:
@@ -240,8 +240,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add this plugin's options."""
     group = parser.getgroup("isomorph conformance")
     group.addoption(
-        "--backend", dest="conformance_backend", default="", metavar="NAMES",
+        "--backend", dest="conformance_backend", metavar="NAMES",
         help="run the conformance suite on a backend, several with commas, or all",
+    )  # fmt: skip
+    group.addoption(
+        "--conformance-require", default="", metavar="NAMES",
+        help="backends that must be there, with commas: with --backend all, those that are not fail",
     )  # fmt: skip
     group.addoption(
         "--conformance-report", metavar="FOLDER", help="write the conformance reports to this folder"
@@ -258,11 +262,13 @@ def pytest_configure(config: pytest.Config) -> None:
     named = [position for position, text in enumerate(config.args) if text.partition("::")[0] == NAME]
     for position in named:
         config.args[position] = f"{MANIFEST}{config.args[position].removeprefix(NAME)}"
+    typed = any(str(each).startswith("--backend") for each in config.invocation_params.args)
     if _backends(config):
         config.stash[RUN] = Run(config)
-        if config.args_source != pytest.Config.ArgsSource.ARGS:
+        # Who types a backend's name wants the suite, whatever else is to run.
+        if not named and (typed or config.args_source != pytest.Config.ArgsSource.ARGS):
             config.args.append(str(MANIFEST))
-    elif named:
+    elif named or config.getoption("conformance_backend") is not None:
         raise pytest.UsageError(f"{NAME} runs on backends: name them, such as --backend numpy")
 
 

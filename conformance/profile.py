@@ -52,6 +52,10 @@ class Expectation:
     url: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
+    def told(self) -> dict[str, Any]:
+        """Return it as a report has it."""
+        return {**dataclasses.asdict(self), "review": self.review.isoformat()}
+
 
 @dataclass
 class Profile:

@@ -20,10 +20,10 @@ from isomorph.version import __version__
 
 from . import differential, profile
 from .judge import GOOD, Judge
-from .manifest import Manifest, digest, load
+from .manifest import Manifest, digest, load, with_needs
 from .process import Worker, end_all
 from .script import scripts
-from .verdict import complete, verdict
+from .verdict import complete, required, verdict
 
 Report = dict[str, Any]
 Entry = dict[str, Any]
@@ -58,6 +58,10 @@ class Settings:
     timeouts: float = 1.0
     today: datetime.date = field(default_factory=datetime.date.today)
     command: str = "isomorph conformance run"
+
+    def told(self) -> dict[str, Any]:
+        """Return what a report says of them."""
+        return {"shuffle": self.shuffle, "command": self.command}
 
 
 def run(settings: Settings, progress: Progress | None = None, manifest: Manifest | None = None) -> Report:
@@ -103,8 +107,8 @@ def run(settings: Settings, progress: Progress | None = None, manifest: Manifest
             raise
     backends = [complete(lane.entry, manifest, selection) for lane in lanes]
     answers = {lane.name: lane.answers for lane in lanes if lane.judge}
-    wall_s = time.perf_counter() - clock
-    return report_of(backends, answers, manifest, selection, settings.command, started, wall_s)
+    head = {"started": started, "wall_s": round(time.perf_counter() - clock, 2), "selection": selection}
+    return report_of(backends, answers, manifest, {**head, **settings.told()})
 
 
 def now() -> str:
@@ -114,45 +118,31 @@ def now() -> str:
 
 
 def report_of(
-    backends: list[Entry],
-    answers: dict[str, Answers],
-    manifest: Manifest,
-    selection: list[str] | None,
-    command: str,
-    started: str,
-    wall_s: float,
+    backends: list[Entry], answers: dict[str, Answers], manifest: Manifest, head: dict[str, Any]
 ) -> Report:
-    """Return the report on completed entries of backends, with differences and verdict."""
+    """Return the report on completed entries of backends, with differences and verdict.
+
+    Args:
+        backends: The entries.
+        answers: By backend and case, what the workers saw.
+        manifest: The suite.
+        head: What is known of the run: started, wall_s, selection, shuffle, command.
+    """
     statuses = {each["name"]: {r["id"]: r["status"] for r in each["results"]} for each in backends}
     report: Report = {
         "schema": 1,
         "suite": manifest["suite"],
         "spec": manifest["spec"],
         "manifest": digest(manifest),
-        "started": started,
-        "wall_s": round(wall_s, 2),
         "isomorph": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
-        "command": command,
-        "selection": selection,
+        **head,
         "backends": backends,
-        "differences": differential.differences(manifest["cases"], answers, statuses),
+        "differences": differential.differences(required(manifest, head["selection"]), answers, statuses),
     }
     report["verdict"] = verdict(report)
     return report
-
-
-def with_needs(names: tuple[str, ...], manifest: Manifest) -> list[str]:
-    """Return the ids and all that they need, in the manifest's order."""
-    needs = {case["id"]: case["needs"] for case in manifest["cases"]}
-    wanted, found = list(names), set()
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found.add(name)
-            wanted += needs[name]
-    return [name for name in needs if name in found]
 
 
 def shuffled(cases: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
@@ -183,6 +173,7 @@ def blank(name: str, message: str = "") -> Entry:
         "wall_s": 0.0,
         "peak_mb": 0.0,
         "restarts": 0,
+        "expectations": [],
         "problems": [],
         "results": [],
     }
@@ -240,6 +231,7 @@ class Lane:
         read = profile.read(told["profile"], told["profile_path"], ids, told["versions"], settings.today)
         self.entry |= {"state": "ran", "adapter": told["adapter"], "versions": told["versions"]}
         self.entry |= {"capabilities": read.capabilities, "problems": read.problems}
+        self.entry["expectations"] = [each.told() for each in read.expectations.values()]
 
         def again() -> Worker:
             if self._stop.is_set():

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .judge import GOOD, STATUSES
-from .manifest import LEVELS, Manifest, digest
+from .manifest import LEVELS, Manifest, by_id, digest, with_needs
+from .profile import questions
 
 Report = dict[str, Any]
 Backend = dict[str, Any]
@@ -78,14 +79,44 @@ def headline(report: Mapping[str, Any]) -> str:
     return f"part of the suite, {'passes' if report['verdict']['ok'] else 'does not pass'}"
 
 
+def _contradictions(backend: Backend, manifest: Manifest) -> list[str]:
+    """Return the results that don't go with what the backend says of itself."""
+    found = []
+    answers, cases = backend["capabilities"], by_id(manifest)
+    expected = {each["id"] for each in backend["expectations"]}
+    if backend["state"] in ("conforms", "passes") and answers.keys() != questions().keys():
+        found.append("it is good, and does not answer every question")
+    for result in backend["results"]:
+        name, status = result["id"], result["status"]
+        if name not in cases:
+            continue
+        denied = [each for each in cases[name]["capabilities"] if answers.get(each) is False]
+        if status == "unsupported" and not denied:
+            found.append(f"{name} is unsupported, and nothing that it needs is denied")
+        if status == "pass" and denied:
+            found.append(f"{name} passes, and {denied[0]} is denied")
+        if status == "xfail" and name not in expected:
+            found.append(f"{name} is expected to fail, and no expectation says so")
+        if status not in ("blocked", "missing") and not result["attempts"]:
+            found.append(f"{name} is {status}, and was not tried")
+    return found
+
+
 def faults(report: Report, manifest: Manifest) -> list[str]:
     """Return why a report can't be believed: another manifest, missing ids, edited sums."""
     found = []
     if report.get("manifest") != digest(manifest):
-        found.append(f"it is of the manifest {report.get('manifest')}; this is {digest(manifest)}")
-        return found
+        of = f"it is of the manifest {report.get('manifest')}; this is {digest(manifest)}"
+        return [f'{of}. Verify it with: pip install "isomorph=={report.get("isomorph")}"']
+    for field, value in (("schema", 1), ("suite", manifest["suite"]), ("spec", manifest["spec"])):
+        if report[field] != value:
+            found.append(f"its {field} is {report[field]!r}, not {value!r}")
     selection = report["selection"]
+    if selection is not None and selection != with_needs(selection, manifest):
+        found.append("its selection lacks what the cases in it need, or has another order")
     ids = {case["id"] for case in manifest["cases"]}
+    names = Counter(backend["name"] for backend in report["backends"])
+    found += [f"{name} is there {n} times" for name, n in names.items() if n > 1]
     for backend in report["backends"]:
         name = backend["name"]
         seen = Counter(result["id"] for result in backend["results"])
@@ -100,6 +131,7 @@ def faults(report: Report, manifest: Manifest) -> list[str]:
         found += [f"{name}: there is no status {status!r}" for status in sorted(bad)]
         if bad:
             continue
+        found += [f"{name}: {fault}" for fault in _contradictions(backend, manifest)]
         again = complete(backend, manifest, selection)
         for field in ("state", "counts", "levels", "required", "executed"):
             if again[field] != backend[field]:

@@ -98,6 +98,10 @@ def case(
     return {**made, "expect": expect} if expect else made
 
 
+# Types that not every framework has; what 64 bits become is each backend's own.
+HALVES = ("float16", "bfloat16")
+
+
 def capabilities(steps: list[Step]) -> list[str]:
     """Return what a backend must support for these steps beyond the core."""
     found: set[str] = set()
@@ -112,6 +116,9 @@ def capabilities(steps: list[Step]) -> list[str]:
             found.add("gradients")
         if verb == "native":
             found.add("native.parameters")
+        if verb == "op":
+            found |= {f"dtype.{each['dtype']}" for each in arguments["arrays"] if each.get("dtype") in HALVES}
+            found |= {f"dtype.{each}" for each in arguments["options"].values() if each in HALVES}
         if verb == "native_script":
             found.add("native.script")
         if verb == "variables":

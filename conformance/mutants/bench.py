@@ -8,8 +8,8 @@ from typing import Any
 
 from isomorph.conformance import manifest, profile
 from isomorph.conformance.judge import Judge, Result
+from isomorph.conformance.manifest import with_needs
 from isomorph.conformance.process import Worker
-from isomorph.conformance.suite import with_needs
 
 from .catalog import Patch, of
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from isomorph.conformance.console import show_case
-from isomorph.conformance.manifest import by_id, load
-from isomorph.conformance.suite import with_needs
+from isomorph.conformance.manifest import by_id, load, with_needs
 
 PART = ("core.defer.first-call", "layers.dense.plain.values", "train.gradients.dense")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from drills import DRILLS, LARGE, net, of, results, run
+from drills import DRILLS, LARGE, PROFILE, net, of, results, run
 from installed import installed
 
 from isomorph.conformance import process, verdict
@@ -54,6 +58,8 @@ TROUBLES = [
     ("forges", "error", "harness", "an answer that can't be read"),
     ("floods", "error", "worker", "a line that does not end"),
     ("closes-the-pipe", "crash", "worker", "exit code 1"),
+    ("ends-by-a-number", "crash", "worker", "ended by signal 40"),
+    ("says-hello", "pass", None, ""),
     ("works-again", "pass", None, ""),
 ]
 
@@ -113,6 +119,37 @@ def test_another_order_shows_what_a_case_leaves_behind(shuffle: int | None, stat
     report = run("drill-remembers", suite_of, shuffle=shuffle)
     assert results(report)["trouble"]["status"] == status
     assert verdict.faults(report, suite_of) == []
+
+
+@pytest.fixture
+def asleep(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
+    """Start a run of the command line whose worker never answers; return both processes."""
+    names = ["--backend", "drill-sleeps", "--case", "core.defer.first-call", "--profile", str(PROFILE)]
+    command = [sys.executable, "-m", "isomorph.conformance", "run", *names]
+    marker = tmp_path / "asleep"
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "DRILL_MARKER": str(marker)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
+        while not marker.exists():
+            assert run.poll() is None
+            time.sleep(0.1)
+        yield run, psutil.Process(run.pid).children()
+        run.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_at_once(asleep: Any, number: int, tmp_path: Path) -> None:
+    run, workers = asleep
+    run.send_signal(number)
+    assert run.wait(20) != 0
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert (len(gone), alive) == (1, [])
+    assert list(tmp_path.glob("isomorph-conformance-*")) == []
+
+
+def test_a_worker_whose_parent_was_killed_ends_itself(asleep: Any) -> None:
+    run, workers = asleep
+    run.kill()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 def test_a_child_that_stays_is_ended_with_its_worker(marker: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 import isomorph
 from isomorph.conformance import suite
-from isomorph.conformance.manifest import load
-from isomorph.conformance.suite import with_needs
+from isomorph.conformance.manifest import load, with_needs
 from isomorph.conformance.verdict import faults
 
 pytest_plugins = ["pytester"]
@@ -116,9 +115,35 @@ def test_beside_ordinary_tests(run: Any, pytester: pytest.Pytester, arguments: t
 
 def test_ordinary_tests_alone_say_that_no_case_ran(run: Any, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_own="def test_own(): pass")
-    done = run("--backend", "numpy", "test_own.py")
+    pytester.makeini("[pytest]\naddopts = --backend numpy")
+    done = run("test_own.py")
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(["no case was selected: nothing is known of numpy"])
+
+
+def test_a_backend_that_is_typed_runs_beside_named_files(run: Any, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own="def test_own(): pass")
+    done = run("test_own.py", "--backend=numpy", "-k", "test_own or core.defer.first-call")
+    done.assert_outcomes(passed=3, deselected=len(load()["cases"]) - 1)
+
+
+@pytest.mark.parametrize("names", ["", ",", " "])
+def test_no_name_is_an_error(run: Any, pytester: pytest.Pytester, names: str) -> None:
+    pytester.makepyfile(test_own="def test_own(): pass")
+    assert run("--backend", names).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_what_is_required_must_be_there(run: Any) -> None:
+    names = ("--backend", "numpy", "--conformance-require", "numpy,nosuch")
+    done = run(*names, "-k", "profile or core.defer.first-call")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["*nosuch: absent*"])
+
+
+def test_a_part_on_one_backend_is_no_verdict_on_all(run: Any) -> None:
+    cases = [f"isomorph.conformance::{name}::core.defer.first-call" for name in ("torch", "numpy")]
+    done = run("--backend", "numpy,torch", *cases)
+    done.stdout.fnmatch_lines(["part of the suite, passes"])
 
 
 def test_nothing_selected_is_an_error(run: Any) -> None:

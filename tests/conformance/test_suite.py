@@ -78,6 +78,14 @@ def test_lint_finds(change: dict[str, Any], fault: str) -> None:
     assert any(fault in each for each in manifests.faults(broken))
 
 
+@pytest.mark.parametrize("status", ["provisional", "retired"])
+def test_lint_finds_a_need_that_does_not_count(status: str) -> None:
+    needed, other = ({**case, "needs": []} for case in CASES[:2])
+    needed["status"], other["needs"] = status, [needed["id"]]
+    broken = {**MANIFEST, "cases": [needed, other]}
+    assert any("is active and needs" in each for each in manifests.faults(broken))
+
+
 def test_lint_finds_a_clause_without_a_case() -> None:
     cases = [case for case in CASES if case["clause"] != "D-15"]
     assert "clause D-15 has no case" in manifests.faults({**MANIFEST, "cases": cases})

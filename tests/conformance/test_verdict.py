@@ -8,23 +8,30 @@ import pytest
 
 from isomorph.conformance.judge import GOOD, STATUSES
 from isomorph.conformance.manifest import digest
+from isomorph.conformance.profile import questions
 from isomorph.conformance.verdict import complete, faults, verdict
 
 CASES = [
-    {"id": f"core.{name}", "level": "core", "status": status}
+    {"id": f"core.{name}", "level": "core", "status": status, "capabilities": [], "needs": []}
     for name, status in (("a", "active"), ("b", "active"), ("new", "provisional"), ("old", "retired"))
 ]
-MANIFEST = {"suite": "2026.11", "cases": CASES}
+CASES[1] |= {"capabilities": ["compile"], "needs": ["core.a"]}
+MANIFEST = {"suite": "2026.11", "spec": 1, "cases": CASES}
+YES = dict.fromkeys(questions(), True)
+KNOWN = {"id": "core.b", "reason": "a fault of the framework"}
 
 
 def entry(*statuses: tuple[str, str], **more: Any) -> dict[str, Any]:
     results = [{"id": name, "status": status, "ms": 1.0, "attempts": 1} for name, status in statuses]
-    return {"name": "mylib", "state": "ran", "message": "", "problems": [], "results": results, **more}
+    made = {"name": "mylib", "state": "ran", "message": "", "problems": [], "results": results}
+    return {**made, "capabilities": YES, "expectations": [], **more}
 
 
 def report(*entries: dict[str, Any], **more: Any) -> dict[str, Any]:
-    backends = [complete(each, MANIFEST, None) for each in entries]
-    made = {"manifest": digest(MANIFEST), "selection": None, "backends": backends, "differences": [], **more}
+    selection = more.get("selection")
+    backends = [complete(each, MANIFEST, selection) for each in entries]
+    made = {"schema": 1, "suite": "2026.11", "spec": 1, "manifest": digest(MANIFEST), "isomorph": "0.1.0"}
+    made |= {"selection": selection, "backends": backends, "differences": [], **more}
     return {**made, "verdict": verdict(made)}
 
 
@@ -106,3 +113,64 @@ def test_an_edited_status_is_seen(status: str) -> None:
     made = report(entry(("core.a", "pass"), ("core.b", "fail" if status == "pass" else "pass")))
     made["backends"][0]["results"][1]["status"] = status
     assert faults(made, MANIFEST)
+
+
+# Reports whose sums come out, and that no run has written.
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "another suite": (report(entry(*PASSED), suite="2099.01"), "its suite is '2099.01'"),
+    "another specification": (report(entry(*PASSED), spec=99), "its spec is 99"),
+    "another schema": (report(entry(*PASSED), schema=2), "its schema is 2"),
+    "a selection without needs": (
+        report(entry(("core.b", "pass")), selection=["core.b"]),
+        "its selection lacks what the cases in it need",
+    ),
+    "a backend twice": (report(entry(*PASSED), entry(*PASSED)), "mylib is there 2 times"),
+    "no answers": (report(entry(*PASSED, capabilities={})), "does not answer every question"),
+    "denied and passed": (
+        report(entry(*PASSED, capabilities={**YES, "compile": False})),
+        "core.b passes, and compile is denied",
+    ),
+    "unsupported and not denied": (
+        report(entry(("core.a", "pass"), ("core.b", "unsupported"))),
+        "nothing that it needs is denied",
+    ),
+    "a core case unsupported": (
+        report(entry(("core.a", "unsupported"), ("core.b", "pass"))),
+        "nothing that it needs is denied",
+    ),
+    "nobody expected it": (
+        report(entry(("core.a", "pass"), ("core.b", "xfail"))),
+        "no expectation says so",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_report_that_contradicts_itself_is_refused(what: str) -> None:
+    made, said = IMPOSSIBLE[what]
+    assert any(said in fault for fault in faults(made, MANIFEST)), faults(made, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        report(entry(("core.a", "pass"), ("core.b", "xfail"), expectations=[KNOWN])),
+        report(entry(("core.a", "pass"), ("core.b", "unsupported"), capabilities={**YES, "compile": False})),
+        report(entry(*PASSED), selection=["core.a", "core.b"]),
+    ],
+    ids=["expected", "denied", "part"],
+)
+def test_a_report_that_goes_together_is_believed(made: dict[str, Any]) -> None:
+    assert faults(made, MANIFEST) == []
+    assert made["verdict"]["ok"]
+
+
+def test_a_case_that_was_not_tried_has_no_outcome() -> None:
+    made = report(entry(*PASSED))
+    made["backends"][0]["results"][0]["attempts"] = 0
+    assert "mylib: core.a is pass, and was not tried" in faults(made, MANIFEST)
+
+
+def test_another_manifest_says_which_version_verifies() -> None:
+    made = report(entry(*PASSED), manifest="sha256:0")
+    assert 'pip install "isomorph==0.1.0"' in faults(made, MANIFEST)[0]

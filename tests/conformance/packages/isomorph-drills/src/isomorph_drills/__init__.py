@@ -257,6 +257,33 @@ class ClosesThePipe(Drill):
         os.close(PIPE)
 
 
+class EndsByANumber(Drill):
+    """A signal that Python has no name for."""
+
+    def trouble(self, output: Any) -> Any:
+        os.kill(os.getpid(), 40)
+
+
+class SaysHello(Drill):
+    """The framework prints its banner when it is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        print("Using a drill.")
+
+    def trouble(self, output: Any) -> Any:
+        return None
+
+
+class Sleeps(Drill):
+    """Every layer takes its time."""
+
+    def runner(self, binding: Any, module: nn.Module) -> Any:
+        Path(os.environ["DRILL_MARKER"]).touch()
+        while True:
+            time.sleep(0.01)
+
+
 class WorksAgain(Drill):
     """Nothing goes wrong."""
 
