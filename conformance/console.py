@@ -83,7 +83,9 @@ def show(report: Report, trace: bool) -> None:
         )
     console.print(table)
     console.print(f"suite {report['suite']}, {report['manifest'][:19]}, {report['wall_s']:.0f} s")
-    why = "; ".join(report["verdict"]["why"][:5]) or "every required case ran and is as it must be"
+    reasons = report["verdict"]["why"]
+    more = [f"and {len(reasons) - 5} more"] if len(reasons) > 5 else []
+    why = "; ".join([*reasons[:5], *more]) or "every required case ran and is as it must be"
     console.print(f"{headline(report)}: {why}", markup=False)
 
 
@@ -97,13 +99,18 @@ def _show_failures(console: Console, backend: Report, trace: bool) -> None:
     for position, result in enumerate(roots[: SHOWN if is_answered else 0]):
         console.print(f"{backend['name']}  {result['status']}  {result['line']}", markup=False)
         console.print(f"    {result['command']}", markup=False)
+        if trace and result.get("stderr"):
+            console.print(result["stderr"].rstrip(), markup=False)
         if result.get("script") and (trace or position < SCRIPTS):
             for line in result["script"].splitlines():
                 console.print(f"    | {line[:200]}", markup=False)
     if bad and not is_answered and not backend["message"]:
         console.print(f"{backend['name']}  {len(bad)} cases are not good; answer the questions first")
     elif len(roots) > SHOWN:
-        console.print(f"{backend['name']}  ... and {len(roots) - SHOWN} more")
+        more = (
+            f"{backend['name']}  ... and {len(roots) - SHOWN} more; --report FOLDER holds all, with scripts"
+        )
+        console.print(more, markup=False)
     if backend["message"]:
         console.print(f"{backend['name']}  {backend['state']}: {backend['message']}", markup=False)
 

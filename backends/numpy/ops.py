@@ -174,10 +174,9 @@ def _same_type(a: Any, b: Any) -> tuple[Any, Any]:
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
         return (np.float32(a), np.float32(b)) if isinstance(a, float) or isinstance(b, float) else (a, b)
     if isinstance(a, (int, float)) and hasattr(b, "dtype"):
-        a = np.asarray(
-            a,
-            np.result_type(b.dtype, np.float32) if isinstance(a, float) and b.dtype.kind != "f" else b.dtype,
-        )
+        if isinstance(a, float) and b.dtype.kind in "iub":
+            b = b.astype(np.float32)
+        a = np.asarray(a, b.dtype)
     elif isinstance(b, (int, float)) and hasattr(a, "dtype"):
         b, a = _same_type(b, a)
     return a, b
