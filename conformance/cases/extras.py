@@ -46,7 +46,7 @@ def native() -> list[Case]:
                         f"native.{feature_of(spec)}.deferred",
                         "W-3",
                         [["construct", {"spec": spec}], TO, SEED, ["native", {}]],
-                        [[3, "native.memory"]],
+                        [[3, "native.class", {"kind": spec["kind"]}], [3, "native.memory"]],
                     )
                 )
     found += [

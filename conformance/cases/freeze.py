@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .core import CALL, NET, SEED, TIED_PARAMETER, TO, TOKENS, X, _core
-from .state import BUFFERED, CALLED, READY
+from .state import CALLED, READY
 from .write import Case, dense, law, spread
 
 FREEZE: list[Any] = ["freeze", {"path": "0.weight"}]
@@ -72,12 +72,6 @@ def frozen() -> list[Case]:
         keeps("is-counted", [*READY, FREEZE, ["count", {}]], "count"),
         keeps("takes-values", [*READY, FREEZE, SET], "values"),
         keeps("is-used", [*READY, FREEZE, CALL], "output", oracle="reference"),
-        _core(
-            "freeze.buffers-are-never-trained",
-            "P-11",
-            [["construct", {"spec": BUFFERED}], ["freeze", {"path": "factor", "trainable": True}]],
-            [[1, "error"]],
-        ),
     ]
 
 

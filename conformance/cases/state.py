@@ -460,6 +460,7 @@ SCALED = graph(
     parameters={"gain": {"shape": [None], "role": "scale"}},
     build={"gain": ["x.-1"]},
 )
+FAILING = law("Failing", path="1.weight")
 # All elements in one row, so that the batch's size matters.
 FLAT = [["y", "ops.reshape", ["x"], {"shape": [1, -1]}]]
 
@@ -513,6 +514,24 @@ def errors() -> list[Case]:
         bad("read-native", "E-4", [NET, TO, ["read", {"path": "0.weight", "what": "native"}]]),
         bad("read-shaped", "E-4", [KNOWN, TO, ["read", {"path": "0.weight"}]]),
         bad("edit-declared", "E-4", [NET, TO, ["edit", {"path": "0.weight", "value": 1.0}]]),
+        bad("read-gradient", "E-4", [NET, TO, ["read", {"path": "0.weight", "what": "grad"}]]),
+        bad("law-that-raises", "N-12", [NET, TO, ["initialize", {"law": FAILING}], CALL]),
+        bad("pattern-of-nothing", "E-7", [NET, TO, ["initialize", {"patterns": {"wieght": FAILING}}]]),
+        bad(
+            "sharing-places-of-two-sizes",
+            "S-4",
+            [["construct", {"spec": TWO_DENSE}], TO, SEED, ["call", {"inputs": [X, spread(2, 11)]}]],
+        ),
+        bad(
+            "one-module-at-places-of-two-sizes",
+            "S-4",
+            [["construct", {"spec": chain(dense(7), {"kind": "share", "path": "0"})}], TO, SEED, CALL],
+        ),
+        bad(
+            "buffer-to-be-trained",
+            "P-11",
+            [["construct", {"spec": BUFFERED}], ["freeze", {"path": "factor", "trainable": True}]],
+        ),
         bad("unreached-parameter", "E-8", [["construct", {"spec": UNREACHED}], TO, SEED, CALL]),
     ]
     texts = [

@@ -156,8 +156,17 @@ def modes() -> list[Case]:
         _train(
             "batchnorm.failed-call-keeps-statistics",
             "D-9",
-            [["construct", {"spec": chain(NORM, dense(3, in_features=7))}], TO, SEED, CALL],
-            [[3, "error"], [3, "states"]],
+            [
+                ["construct", {"spec": chain(NORM, layer("Flatten"), dense(3))}],
+                TO,
+                SEED,
+                ["call", {"inputs": [spread(2, 3, 7)]}],
+                # The norm takes any length; what is behind it does not.
+                ["call", {"inputs": [spread(2, 3, 11)]}],
+            ],
+            [[4, "error"], [4, "states"], [4, "statistics"], [4, "values"]],
+            oracle="reference",
+            needs=(statistics,),
         ),
         _train(
             "mode.default-is-training",

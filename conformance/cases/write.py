@@ -112,7 +112,7 @@ def capabilities(steps: list[Step]) -> list[str]:
             found.add(f"dtype.{dtype}")
         if verb == "to" and arguments.get("compile"):
             found.add("compile")
-        if verb == "gradients" or arguments.get("what") == "grad":
+        if verb == "gradients":
             found.add("gradients")
         if verb == "native":
             found.add("native.parameters")

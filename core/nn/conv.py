@@ -8,7 +8,7 @@ from ..errors import InvalidArgumentError, ShapeMismatchError
 from . import arguments
 from .arguments import Activation, Padding, known_size, per_axis, positive, weight_and_bias
 from .module import Layer
-from .rules import activated, channel_axis, fit, require_floating, require_rank, window_output
+from .rules import activated, channel_axis, fit, origin, require_floating, require_rank, window_output
 
 
 class _Conv(Layer):
@@ -73,10 +73,7 @@ class _Conv(Layer):
     def _check_channels(self, received: int) -> None:
         expected = self.groups * (self.weight.shape[1] or 0)
         if expected != received:
-            seen = self._isomorph.seen
-            hint = (
-                f"The layer's first input was {seen}." if seen else "That size was given to the constructor."
-            )
+            hint = origin(self, self.weight, 1)
             raise ShapeMismatchError.at(self.label, "input channels:", expected, received, hint)
 
     def _channels_per_group(self, channels: int) -> int:

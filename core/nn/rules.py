@@ -9,7 +9,7 @@ from ..parameter import Parameter
 from ..shape import Size
 from ..tensor import FLOATS, TensorSpec
 from .arguments import Activation, activation_function
-from .module import Layer
+from .module import Layer, Module
 
 
 def require_rank(layer: Layer, x: Any, *, exactly: int | None = None, at_least: int = 1) -> None:
@@ -53,12 +53,41 @@ def fit(layer: Layer, parameter: Parameter, axis: int, size: Size, what: str) ->
     """Give a parameter's axis the size met in the input, or check it against the known one."""
     known = parameter.shape[axis]
     if isinstance(size, int) and known is not None and known != size:
-        seen = layer._isomorph.seen
-        hint = f"The layer's first input was {seen}." if seen else "That size was given to the constructor."
-        raise ShapeMismatchError.at(layer.label, what + ":", known, size, hint)
+        raise ShapeMismatchError.at(layer.label, what + ":", known, size, origin(layer, parameter, axis))
     shape: list[Any] = list(parameter.shape)
     shape[axis] = size if known is None else known
     parameter.shape = tuple(shape)
+
+
+def origin(layer: Layer, parameter: Parameter, axis: int) -> str:
+    """Return where a parameter's known size came from, as the next step of an error says it."""
+    from ..trace import current
+
+    if layer._isomorph.seen:
+        return f"The layer's first input was {layer._isomorph.seen}."
+    if parameter._declared[axis] is not None:
+        return "That size was given to the constructor."
+    trace = current()
+    earlier = trace.calls.get(id(layer)) if trace is not None else None
+    places = uses(layer.root, layer)
+    if earlier is not None and len(places) > 1:
+        return f"It is one module, used at {' and '.join(places)}; its first input was {earlier.inputs[0]}."
+    others = [
+        each.label
+        for _, each in layer.root.named_modules()
+        if each is not layer and any(own is parameter for own in each.own_parameters().values())
+    ]
+    if others:
+        return f"{parameter.name} is shared with {' and '.join(others)}, which takes that size."
+    return f"{parameter.name} has values of that size."
+
+
+def uses(top: Module, wanted: Module, path: str = "") -> list[str]:
+    """Return every path at which a module is met in a tree."""
+    found = [path] if top is wanted else []
+    for name, child in top.children().items():
+        found += uses(child, wanted, f"{path}.{name}" if path else name)
+    return found
 
 
 def channel_axis(layer: Layer, x: TensorSpec) -> int:
