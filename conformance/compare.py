@@ -323,6 +323,18 @@ def _read_value(seen: Seen, expected: Expected, options: Seen) -> Compared:
     return None if value is UNKNOWN else same_bits(seen["result"]["value"], value)
 
 
+def _printed(seen: Seen, expected: Expected, options: Seen) -> Compared:
+    """A net's text shows each parameter: its name, that of its module, and its shape."""
+    said = seen["result"]["text"]
+    for each in expected.state["net"]:
+        holder, _, name = each["path"].rpartition(".")
+        shape = ", ".join("?" if size is None else str(size) for size in each["shape"])
+        for word in (holder, name, f"({shape}"):
+            if word not in said:
+                return f"{word!r} for {each['path']}", said[:200]
+    return None
+
+
 def _dropped(seen: Seen, expected: Expected, options: Seen) -> Compared:
     """Ones become 0 or 1/(1-p); how many become 0 is within six standard deviations of p."""
     p = options["p"]
@@ -390,7 +402,7 @@ COMPARISONS: dict[str, Compare] = {
     "native.class": _native_class,
     "native.names": _native_names,
     "native.user_class": lambda seen, expected, options: _equal(seen["result"]["user_class"], True),
-    "text": lambda seen, expected, options: None,
+    "text": _printed,
 }
 
 # How a literal expectation's observable is read off what was seen.

@@ -135,6 +135,7 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("P-12", "Lowering returns the net itself, and says which backend it is on."),
         ("P-13", "A parameter can be frozen in any state, and stays so until it is told otherwise."),
         ("P-14", "A frozen parameter is a parameter: it has its place, its count and its initial values."),
+        ("P-15", "Printed parameters, and a printed summary, show every parameter with its shape."),
         ("S-1", "A module met at two paths is one module: its parameters count under the first path."),
         ("S-2", "A parameter held by two layers is one parameter, in whatever layouts they store it."),
         ("S-3", "Whichever of the sharing places sees data first gives the sizes for both."),

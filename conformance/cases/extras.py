@@ -29,7 +29,7 @@ def native() -> list[Case]:
         ]
         has_values = spec["kind"] in ("Dense", "Conv1d", "Conv2d", "BatchNorm", "LayerNorm", "Embedding")
         ask: list[Any] = [[4, "native.class", {"kind": spec["kind"]}]]
-        found.append(_extra(f"native.{feature_of(spec)}.class", "W-1", steps, ask, oracle="published"))
+        found.append(_extra(f"native.{feature_of(spec)}.class", "W-1", steps, ask, oracle="profile"))
         if has_values:
             found.append(
                 _extra(
@@ -37,7 +37,7 @@ def native() -> list[Case]:
                     "W-2",
                     steps,
                     [[4, "native.names", {"kind": spec["kind"]}], [4, "native.memory"]],
-                    oracle="published",
+                    oracle="profile",
                 )
             )
             if spec["kind"] != "Embedding":

@@ -23,6 +23,9 @@ from .write import Case, chain, dense, graph, law, numbers, spread
 
 CALLED = ("core.defer.first-call",)
 READY: list[Any] = [NET, TO, SEED, CALL]
+PARAMETERS: list[Any] = ["text", {"what": "parameters"}]
+SUMMARY: list[Any] = ["text", {"what": "summary"}]
+INFERRED: list[Any] = [NET, TO, SEED, ["infer", {"shapes": [[2, 5]]}]]
 
 
 def state() -> list[Case]:
@@ -145,6 +148,14 @@ def state() -> list[Case]:
             oracle="stream",
         ),
         _core(
+            "state.copy-inferred",
+            "P-7",
+            [*INFERRED, ["copy", {"to": "twin"}], ["call", {"net": "twin", "inputs": [X]}], CALL],
+            [[4, "states"], [4, "shapes"], [5, "values"], [5, "states"], [6, "values"]],
+            oracle="stream",
+            needs=CALLED,
+        ),
+        _core(
             "state.copy-ready",
             "P-7",
             [
@@ -184,6 +195,19 @@ def state() -> list[Case]:
             ],
             [[3, "states"], [3, "values"], [5, "values"]],
             oracle="stream",
+        ),
+        _core(
+            "state.pickle-inferred",
+            "P-8",
+            [
+                *INFERRED,
+                ["pickle", {"to": "twin"}],
+                ["to", {"net": "twin"}],
+                ["call", {"net": "twin", "inputs": [X]}],
+            ],
+            [[4, "states"], [4, "shapes"], [6, "values"], [6, "states"]],
+            oracle="stream",
+            needs=CALLED,
         ),
         _core(
             "state.pickle-ready",
@@ -240,18 +264,8 @@ def state() -> list[Case]:
             [[3, "trainable"], [3, "kind"], [3, "values"], [3, "output"], [4, "count"]],
             oracle="reference",
         ),
-        _core(
-            "state.texts",
-            "P-1",
-            [
-                *READY,
-                ["text", {"what": "parameters"}],
-                ["text", {"what": "summary"}],
-                ["text", {"what": "repr"}],
-            ],
-            [[4, "text"], [5, "text"], [6, "text"]],
-            oracle="differential",
-        ),
+        _core("state.texts", "P-15", [*READY, PARAMETERS, SUMMARY], [[4, "text"], [5, "text"]]),
+        _core("state.texts-before-data", "P-15", [NET, TO, PARAMETERS, SUMMARY], [[2, "text"], [3, "text"]]),
     ]
 
 

@@ -229,7 +229,7 @@ def modes() -> list[Case]:
                 ["call", {"inputs": [numbers([[1.0] * 127] * 127)]}],
             ],
             [[2, "dropout", {"p": 0.25}]],
-            oracle="published",
+            oracle="rules",
         ),
         _train(
             "dropout.none",

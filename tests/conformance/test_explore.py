@@ -59,7 +59,7 @@ def drawn(examples: int) -> list[Script]:
 
 @pytest.fixture(scope="module")
 def many() -> list[Script]:
-    return drawn(400)
+    return drawn(500)
 
 
 def test_every_exported_layer_can_be_drawn() -> None:
