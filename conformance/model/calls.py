@@ -243,7 +243,9 @@ class Forward(_Program):
             self.updates[node.parameters[name]] = value
         self.terms = max(self.terms, done.reduced)
         weight = _greatest(values["weight"]) if "weight" in values else 1.0
-        self.scale = max(self.scale, _greatest(x) * weight, 0.0 if done.y is None else _greatest(done.y))
+        # Indices are no magnitudes.
+        met = weight * (1.0 if node.kind == "Embedding" else _greatest(x))
+        self.scale = max(self.scale, met, 0.0 if done.y is None else _greatest(done.y))
         return UNKNOWN if done.y is None else done.y
 
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:

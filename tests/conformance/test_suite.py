@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from importlib.resources import files
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from isomorph import nn, ops
 from isomorph.conformance import manifest as manifests
 from isomorph.conformance import spec
-from isomorph.conformance.compare import COMPARISONS
+from isomorph.conformance.compare import COMPARISONS, ROUNDINGS, epsilon
 from isomorph.conformance.data import array
 from isomorph.conformance.judge import expected_of
 from isomorph.conformance.model.machine import UNKNOWN
@@ -89,6 +90,23 @@ def test_lint_finds_a_need_that_does_not_count(status: str) -> None:
 def test_lint_finds_a_clause_without_a_case() -> None:
     cases = [case for case in CASES if case["clause"] != "D-15"]
     assert "clause D-15 has no case" in manifests.faults({**MANIFEST, "cases": cases})
+
+
+def test_no_tolerance_is_as_wide_as_what_is_expected() -> None:
+    wide = []
+    for case in CASES:
+        expected = expected_of(case)
+        for step in {step for step, name, *_ in case["ask"] if name == "output"}:
+            seen = expected[step].result
+            for value, dtype in zip(seen.get("output", ()), seen.get("dtypes", ())):
+                if value is UNKNOWN or not np.any(value):
+                    continue
+                greatest = np.abs(np.asarray(value, "float64")[np.isfinite(value)]).max(initial=0.0)
+                scale = max(expected[step].scale, greatest)
+                allowed = ROUNDINGS * epsilon(dtype) * math.sqrt(expected[step].terms) * scale
+                if greatest and allowed > 0.15 * greatest:
+                    wide.append((case["id"], round(allowed / greatest, 3)))
+    assert wide == []
 
 
 def test_there_are_enough_active_cases() -> None:
