@@ -403,6 +403,8 @@ COMPARISONS: dict[str, Compare] = {
     "native.names": _native_names,
     "native.user_class": lambda seen, expected, options: _equal(seen["result"]["user_class"], True),
     "text": _printed,
+    "compiled": lambda seen, expected, options: _equal(seen["result"]["in_python"], False),
+    "eager": lambda seen, expected, options: _equal(seen["result"]["in_python"], True),
 }
 
 # How a literal expectation's observable is read off what was seen.

@@ -226,6 +226,7 @@ class _Steps:
         inputs: list[Any],
         named: dict[str, Any] | None = None,
         as_native: bool = False,
+        watched: bool = False,
         path: str = "",
         net: str = "net",
     ) -> list[str]:

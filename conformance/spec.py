@@ -210,6 +210,11 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("C-1", "A compiled call gives what an eager one gives."),
         ("C-2", "A compiled call takes another batch size."),
         ("C-3", "A compiled call follows changes of mode and of values."),
+        (
+            "C-4",
+            "Once compiled, the user's forward runs in Python no more for inputs of the same shape; "
+            "with compile=False it runs at every call.",
+        ),
     )
 )
 

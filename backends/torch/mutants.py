@@ -256,3 +256,9 @@ def freezing_needs_values(patch: Patch) -> None:
             original(self, slot, trainable)
 
     patch.around(TorchAdapter, "set_trainable", set_trainable)
+
+
+@mutant(kills="extras.compile.runs-no-python")
+def compile_does_nothing(patch: Patch) -> None:
+    """A net that is to be compiled stays as it is."""
+    patch(torch, "compile", lambda module, *given, **options: module)

@@ -8,6 +8,8 @@ from .core import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
 from .layers import ROWS, feature_of, input_for
 from .write import Case, case, chain, dense, layer, numbers, spread, values_for
 
+WATCHED: list[Any] = ["call", {"inputs": [X], "watched": True}]
+
 
 def _extra(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
     return case(f"extras.{name}", clause, steps, ask, feature=more.pop("feature", name.split(".")[0]), **more)
@@ -220,6 +222,23 @@ def compiled() -> list[Case]:
             compile_first,
             [[3, "values"], [3, "output"]],
             oracle="reference",
+            needs=needs,
+            timeout=120.0,
+        ),
+        _extra(
+            "compile.runs-no-python",
+            "C-4",
+            [
+                ["construct", {"spec": RESIDUAL}],
+                ["to", {"compile": True}],
+                SEED,
+                CALL,
+                CALL,
+                WATCHED,
+                ["to", {"compile": False}],
+                WATCHED,
+            ],
+            [[5, "compiled"], [7, "eager"]],
             needs=needs,
             timeout=120.0,
         ),

@@ -305,6 +305,7 @@ class Machine:
         inputs: list[Any],
         named: dict[str, Any] | None = None,
         as_native: bool = False,
+        watched: bool = False,
         path: str = "",
         net: str = "net",
     ) -> dict[str, Any]:

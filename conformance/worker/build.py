@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -158,6 +161,24 @@ class Graph(nn.Module):
         if home == "operator":
             return getattr(operator, function)
         return follow(self, name)
+
+
+@contextmanager
+def runs_of_forward() -> Iterator[list[str]]:
+    """Note each time that Python runs a graph's program: compilers run a copy, or nothing of it."""
+    runs: list[str] = []
+    code = Graph.follow.__code__
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code is code:
+            runs.append(event)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield runs
+    finally:
+        sys.setprofile(before)
 
 
 class GraphOfTwo(Graph):

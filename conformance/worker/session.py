@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -197,15 +198,18 @@ class Session:
         inputs: list[Any],
         named: dict[str, Any] | None = None,
         as_native: bool = False,
+        watched: bool = False,
         path: str = "",
         net: str = "net",
     ) -> dict[str, Any]:
-        """Call a net on data."""
+        """Call a net on data; watched, also see whether Python runs the user's own forward."""
         module = self.part(net, path)
         values = [self._input(each, as_native, net) for each in inputs]
         keywords = {name: self._input(each, as_native, net) for name, each in (named or {}).items()}
-        output = module(*values, **keywords)
-        return self._outputs(output, backend(self.nets[net].backend or self.adapter.name))
+        with build.runs_of_forward() if watched else nullcontext() as runs:
+            output = module(*values, **keywords)
+        counted = {} if runs is None else {"in_python": bool(runs)}
+        return {**self._outputs(output, backend(self.nets[net].backend or self.adapter.name)), **counted}
 
     def _input(self, spec: Any, as_native: bool, net: str) -> Any:
         if not isinstance(spec, dict):
