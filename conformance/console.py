@@ -138,7 +138,9 @@ _BEYOND = {
     "native.names": "as the profile claims of {kind}",
     "native.user_class": "an instance of the user's own class",
     "dropout": "each 0 or 1 / (1 - {p}); as many 0 as {p}, within six standard deviations",
-    "text": "as on other backends; no value is expected",
+    "text": "each parameter's path and shape in it",
+    "compiled": "the user's forward does not run in Python",
+    "eager": "the user's forward runs in Python",
 }
 _FACTS = {"shapes": "shape", "states": "state", "dtypes": "dtype", "paths": "path"}
 _RESULTS = {"output.shape": "shapes", "output.dtype": "dtypes", "output.owned": "owned", "selected": "paths"}

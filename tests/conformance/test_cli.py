@@ -153,7 +153,7 @@ def test_verify_believes_a_sound_report(report: Path) -> None:
         (lambda r: r["backends"][0]["results"].pop(5), "is missing"),
         (lambda r: r["backends"][0]["results"].append(r["backends"][0]["results"][0]), "there 2 times"),
         (lambda r: r.update(manifest="sha256:" + "0" * 64), "of the manifest"),
-        (lambda r: r["backends"][0]["counts"].update({"pass": 1250}), "counts says"),
+        (lambda r: r["backends"][0]["counts"].update({"pass": 9999}), "counts says"),
         (lambda r: r["backends"][0]["results"][3].update(status="fail"), "state says conforms"),
         (lambda r: r["backends"][0]["results"][3].update(status="skipped"), "no status 'skipped'"),
         (lambda r: r["backends"][0]["results"][3].update(id="core.made-up"), "no case of this suite"),

@@ -14,7 +14,7 @@ from isomorph.conformance.judge import GOOD
 
 ODD = Path(__file__).parent / "packages" / "isomorph-odd"
 # The only things that it says it can't do.
-REFUSED = {"gradients", "native.script", "dtype.bfloat16"}
+REFUSED = {"gradients", "compile", "native.script", "dtype.bfloat16"}
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ class OddAdapter(NumpyAdapter):
         self.ops = OddOps()
 
     def check_options(self, options: Options) -> None:
+        if options.compile:
+            raise NotSupportedError.of(self.name, "compile", "it has no compiler", "Use compile=None.")
         if options.dtype == "bfloat16":
             raise NotSupportedError.of(self.name, "dtype.bfloat16", "it is too odd", "Take float32.")
 
@@ -85,12 +87,7 @@ class OddAdapter(NumpyAdapter):
                     slot.owner.cells[slot.native_name] = cell
 
     def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
-        native = binding.native(module)
-
-        def compiled(*inputs: Any, **named: Any) -> Any:
-            return native(*inputs, **named)
-
-        return compiled if binding.options.compile else native  # type: ignore[no-any-return]
+        return binding.native(module)  # type: ignore[no-any-return]
 
     def variables(self, binding: Binding) -> Any:
         slots = {path: parameter._slot for path, parameter in sorted(binding.root.state().items())}
