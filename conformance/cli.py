@@ -106,7 +106,7 @@ def run(
 
 @app.command()
 def smoke(backend: BackendOption = "numpy", profile: ProfileOption = None) -> None:
-    """Run a dozen cases; says whether the harness or the backend is wrong."""
+    """Run 12 cases and what they need; says whether the harness or the backend is wrong."""
     from isomorph import registry
 
     from . import console, suite
