@@ -376,7 +376,9 @@ def _native_memory(seen: Seen, expected: Expected, options: Seen) -> Compared:
 
 
 COMPARISONS: dict[str, Compare] = {
-    **{name: _of_state(name[:-1] if name.endswith("s") else name) for name in ("shapes", "states", "dtypes")},
+    "shapes": _of_state("shape"),
+    "states": _of_state("state"),
+    "dtypes": _of_state("dtype"),
     **{name: _of_state(name) for name in ("name", "kind", "trainable", "requested")},
     "paths": _paths,
     "values": _values,

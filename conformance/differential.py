@@ -15,13 +15,10 @@ from .model.machine import UNKNOWN, Expected
 
 Seen = dict[str, Any]
 Difference = dict[str, Any]
-# What the spec allows to differ: the framework's own words, names, classes, and its chance.
-MAY_DIFFER = {
-    "NativeCallError": "quotes the framework's own message",
-    "classes": "are the framework's own",
-    "listed": "are the framework's own names",
-    "backend": "is asked by P-12",
-}
+# Errors that quote the framework's own words.
+_QUOTING = ("NativeCallError",)
+# What a step returns that is the framework's own: classes, names; a net's backend is asked by P-12.
+_OWN = ("classes", "listed", "backend")
 _FACTS = ("path", "name", "kind", "state", "shape", "dtype", "trainable", "requested")
 
 
@@ -95,14 +92,14 @@ def _exact(seen: Seen, backend: str) -> dict[str, Any]:
     found |= {"aliases": seen["aliases"], "law calls": seen["law_calls"], "warnings": len(seen["warnings"])}
     error = seen["error"]
     if error is not None:
-        known = error["type"] not in MAY_DIFFER
+        known = error["type"] not in _QUOTING
         facts = {
             name: value for name, value in error.items() if name not in ("backend", "traceback", "cause")
         }
         facts["message"] = _without_name(error["message"], backend) if known else ""
         found["error"] = facts if known else error["type"]
     result = seen["result"]
-    found |= {name: value for name, value in result.items() if name not in (*MAY_DIFFER, *_ARRAYS)}
+    found |= {name: value for name, value in result.items() if name not in (*_OWN, *_ARRAYS)}
     found["output types"] = [(each["dtype"], each["shape"]) for each in result.get("output", [])]
     found["gradients of"] = sorted((k, each["dtype"]) for k, each in result.get("gradients", {}).items())
     return found

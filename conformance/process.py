@@ -19,7 +19,8 @@ from typing import Any
 
 import psutil
 
-PROTOCOL = 1
+from .worker import PROTOCOL
+
 # Importing a framework on a busy machine takes its time.
 START_S = 300.0
 MEGABYTE = 1 << 20

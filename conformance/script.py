@@ -151,7 +151,7 @@ class _Steps:
         return [f"{named(net)} = {self.nets.module(spec)}"]
 
     def do_to(self, backend: str = "self", net: str = "net", **options: Any) -> list[str]:
-        name = {"self": [written(self.backend)], "none": []}.get(backend, [written(backend)])
+        name = [written(self.backend if backend == "self" else backend)]
         return [f"{named(net)}.to({', '.join([*name, *keywords(options)])})"]
 
     def do_copy(self, to: str, net: str = "net", path: str = "") -> list[str]:

@@ -164,16 +164,16 @@ class _Tracer(_Program):
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
         """Return a function's shape and type, by computing it on ones."""
 
-        def zeros(each: Any) -> Any:
+        def ones(each: Any) -> Any:
             if isinstance(each, list):
-                return [zeros(one) for one in each]
+                return [ones(one) for one in each]
             return np.ones([1 if n is None else n for n in each[0]]) if isinstance(each, tuple) else each
 
         flat = [one for each in given for one in (each if isinstance(each, list) else [each])]
         dtypes = [each[1] if isinstance(each, tuple) else type(each) for each in flat]
         dtypes = [each for each in dtypes if each is not str]
         try:
-            output = compute(name, [zeros(each) for each in given], options)
+            output = compute(name, [ones(each) for each in given], options)
         except ValueError as error:
             raise Refused("ForwardError", path=self.net.label(self.at)) from error
         # A shape alone says nothing of a type.

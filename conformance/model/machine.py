@@ -109,7 +109,7 @@ class Machine:
     ) -> dict[str, Any]:
         """Lower a net; ready values are carried along and cast."""
         subject = self.nets[net]
-        subject.backend = subject.backend if backend == "none" else backend
+        subject.backend = backend
         subject.data_format = data_format or subject.data_format
         if dtype is not None:
             subject.dtype = dtype

@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1
+from . import PROTOCOL
 
 
 class Pipe:

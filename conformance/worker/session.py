@@ -75,9 +75,8 @@ class Session:
         self.nets[net] = build.module(spec, self.law_calls)
 
     def do_to(self, backend: str = "self", net: str = "net", **options: Any) -> dict[str, Any]:
-        """Lower a net: to the backend under test, to the reference, or with other options only."""
-        name = {"self": self.adapter.name, "none": None}.get(backend, backend)
-        returned = self.nets[net].to(name, **options)
+        """Lower a net: to the backend under test, or to the reference."""
+        returned = self.nets[net].to(self.adapter.name if backend == "self" else backend, **options)
         return {"same_object": returned is self.nets[net], "backend": self._which(net)}
 
     def _which(self, net: str) -> str | None:
