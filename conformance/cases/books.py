@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .core import SEED, TO, X
+from .nets import CALLED, SEED, TO, X
 from .write import Case, case, chain, dense, graph, law, spread
 
 DENSE_MLP: list[Any] = ["construct", {"spec": chain(dense(256, activation="relu"), dense(10))}]
@@ -12,6 +12,7 @@ HALF: list[Any] = ["construct", {"spec": chain(dense(256, activation="relu", in_
 DATA = spread(2, 20)
 CALL: list[Any] = ["call", {"inputs": [DATA]}]
 SHAPES = {"0.weight": [256, 20], "0.bias": [256], "1.weight": [10, 256], "1.bias": [10]}
+OPTIONAL = graph([["h", "only", ["x"]]], "h", inputs=["x", "y"], children={"only": dense(7)})
 
 
 def _book(name: str, clause: str, steps: list[Any], ask: list[Any], expect: Any, **more: Any) -> Case:
@@ -26,9 +27,8 @@ def _shared(first: int, units: int, last: int) -> dict[str, Any]:
     return chain(dense(first, activation="tanh"), dense(units, activation="tanh"), shared, dense(last))
 
 
-def cases() -> list[Case]:
-    """Return all of them."""
-    called = ("core.defer.first-call",)
+def sizes() -> list[Case]:
+    """Return the cases of sizes that are unknown until data come, and of a mismatch."""
     return [
         _book(
             "unknown-until-data",
@@ -48,7 +48,7 @@ def cases() -> list[Case]:
                 "3": {"shapes": SHAPES, "law_calls": [["0.weight", [256, 20]], ["1.weight", [10, 256]]]},
                 "4": {"law_calls": []},
             },
-            needs=called,
+            needs=CALLED,
         ),
         _book(
             "only-the-first-size",
@@ -59,7 +59,7 @@ def cases() -> list[Case]:
                 "2": {"states": dict(zip(SHAPES, ["ready", "ready", "declared", "shaped"]))},
                 "3": {"shapes": SHAPES},
             },
-            needs=called,
+            needs=CALLED,
         ),
         _book(
             "mismatched-sizes",
@@ -68,6 +68,12 @@ def cases() -> list[Case]:
             [[2, "error"], [2, "states"]],
             {"2": {"error": "ShapeMismatchError"}},
         ),
+    ]
+
+
+def sharing() -> list[Case]:
+    """Return the cases of weights shared by two positions."""
+    return [
         _book(
             "weights-shared-by-two-positions",
             "S-1",
@@ -90,6 +96,12 @@ def cases() -> list[Case]:
             {"4": {"count": 121}},
             needs=("core.share.module",),
         ),
+    ]
+
+
+def values() -> list[Case]:
+    """Return the cases of values drawn by laws, and set directly."""
+    return [
         case(
             "core.book.normal-constant-xavier-custom",
             "N-6",
@@ -126,6 +138,12 @@ def cases() -> list[Case]:
             oracle="reference",
             needs=("core.state.edit-one-element",),
         ),
+    ]
+
+
+def inputs() -> list[Case]:
+    """Return the case of an input that is absent."""
+    return [
         case(
             "core.defer.absent-input",
             "D-12",
@@ -143,4 +161,6 @@ def cases() -> list[Case]:
     ]
 
 
-OPTIONAL = graph([["h", "only", ["x"]]], "h", inputs=["x", "y"], children={"only": dense(7)})
+def cases() -> list[Case]:
+    """Return the cases of the books: sizes, sharing, values, absent inputs."""
+    return [*sizes(), *sharing(), *values(), *inputs()]

@@ -1,22 +1,44 @@
-"""Cases of native modules and compiled calls."""
+"""Cases of native modules, of scripts in the framework's own API, and of compiled calls."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .core import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
 from .layers import ROWS, feature_of, input_for
+from .nets import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
 from .write import Case, case, chain, dense, layer, numbers, spread, values_for
 
 WATCHED: list[Any] = ["call", {"inputs": [X], "watched": True}]
+NETS = {
+    "mlp": (chain(dense(7, activation="relu"), dense(3)), (2, 5)),
+    "composite": (RESIDUAL, (2, 5)),
+    "conv": (
+        chain(
+            layer("Conv2d", out_channels=5, kernel_size=3, padding="same"),
+            layer("ReLU"),
+            layer("MaxPool2d", kernel_size=2),
+            layer("Flatten"),
+            dense(3),
+        ),
+        (2, 3, 11, 7),
+    ),
+    "norm": (chain(dense(7), layer("LayerNorm"), layer("GELU"), dense(3)), (2, 5)),
+}
+COMPILED: list[Any] = [
+    ["construct", {"spec": NETS["mlp"][0]}],
+    ["to", {"compile": True}],
+    SEED,
+    CALL,
+]
+AFTER_EAGER: dict[str, Any] = {"needs": ("extras.compile.equals-eager.mlp",), "timeout": 120.0}
 
 
 def _extra(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
     return case(f"extras.{name}", clause, steps, ask, feature=more.pop("feature", name.split(".")[0]), **more)
 
 
-def native() -> list[Case]:
-    """Return the cases of what the framework is given."""
+def native_layers() -> list[Case]:
+    """Return the cases of each layer's native object: its class, its parameters, and what it defers."""
     found: list[Case] = []
     for slug, spec, shape in ROWS:
         if slug != "plain":
@@ -51,7 +73,12 @@ def native() -> list[Case]:
                         [[3, "native.class", {"kind": spec["kind"]}], [3, "native.memory"]],
                     )
                 )
-    found += [
+    return found
+
+
+def native_nets() -> list[Case]:
+    """Return the cases of a whole net's native objects."""
+    return [
         _extra("native.chain.deferred", "W-3", [NET, TO, SEED, ["native", {}]], [[3, "native.memory"]]),
         _extra(
             "native.chain.set-at-once",
@@ -83,6 +110,12 @@ def native() -> list[Case]:
             [["construct", {"spec": RESIDUAL}], TO, SEED, CALL, ["native", {}]],
             [[4, "native.user_class"]],
         ),
+    ]
+
+
+def tensors() -> list[Case]:
+    """Return the cases of whose tensors come out."""
+    return [
         _extra("native.tensors.numpy-in", "W-5", [NET, TO, SEED, CALL], [[3, "output.owned"]]),
         _extra(
             "native.tensors.native-in",
@@ -103,6 +136,12 @@ def native() -> list[Case]:
             [[3, "output.owned"], [3, "output"]],
             oracle="reference",
         ),
+    ]
+
+
+def variables() -> list[Case]:
+    """Return the cases of a framework's own state tree."""
+    return [
         _extra(
             "native.variables",
             "W-6",
@@ -132,7 +171,6 @@ def native() -> list[Case]:
             needs=("extras.native.variables",),
         ),
     ]
-    return found
 
 
 def scripts() -> list[Case]:
@@ -169,25 +207,10 @@ def _script_steps(rows: list[tuple[Any, str]]) -> list[Any]:
     return [*steps, ["native_script", {"inputs": inputs}]]
 
 
-def compiled() -> list[Case]:
-    """Return the cases of compiled calls."""
-    nets = {
-        "mlp": (chain(dense(7, activation="relu"), dense(3)), (2, 5)),
-        "composite": (RESIDUAL, (2, 5)),
-        "conv": (
-            chain(
-                layer("Conv2d", out_channels=5, kernel_size=3, padding="same"),
-                layer("ReLU"),
-                layer("MaxPool2d", kernel_size=2),
-                layer("Flatten"),
-                dense(3),
-            ),
-            (2, 3, 11, 7),
-        ),
-        "norm": (chain(dense(7), layer("LayerNorm"), layer("GELU"), dense(3)), (2, 5)),
-    }
+def equal_to_eager() -> list[Case]:
+    """Return a case for each net whose compiled call has to equal the eager one."""
     found: list[Case] = []
-    for name, (spec, shape) in nets.items():
+    for name, (spec, shape) in NETS.items():
         x = spread(*shape)
         steps: list[Any] = [
             ["construct", {"spec": spec}],
@@ -207,23 +230,19 @@ def compiled() -> list[Case]:
                 timeout=120.0,
             )
         )
-    compile_first: list[Any] = [
-        ["construct", {"spec": nets["mlp"][0]}],
-        ["to", {"compile": True}],
-        SEED,
-        CALL,
-    ]
-    norm = chain(dense(3), layer("BatchNorm"))
-    needs = ("extras.compile.equals-eager.mlp",)
-    found += [
+    return found
+
+
+def compiled() -> list[Case]:
+    """Return the cases of what compiled calls run and take."""
+    return [
         _extra(
             "compile.before-data",
             "C-1",
-            compile_first,
+            COMPILED,
             [[3, "values"], [3, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.runs-no-python",
@@ -239,49 +258,50 @@ def compiled() -> list[Case]:
                 WATCHED,
             ],
             [[5, "compiled"], [7, "eager"]],
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.another-batch-size",
             "C-2",
-            [*compile_first, ["call", {"inputs": [spread(11, 5)]}]],
+            [*COMPILED, ["call", {"inputs": [spread(11, 5)]}]],
             [[4, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.another-feature-size",
             "C-2",
-            [*compile_first, ["call", {"inputs": [spread(2, 11)]}]],
+            [*COMPILED, ["call", {"inputs": [spread(2, 11)]}]],
             [[4, "error"]],
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
+    ]
+
+
+def followed() -> list[Case]:
+    """Return the cases of changes that compiled calls follow."""
+    return [
         _extra(
             "compile.follows-values",
             "C-3",
-            [*compile_first, ["set", {"path": "1.bias", "data": spread(3, salt=5)}], CALL],
+            [*COMPILED, ["set", {"path": "1.bias", "data": spread(3, salt=5)}], CALL],
             [[5, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.follows-force",
             "C-3",
-            [*compile_first, ["initialize", {"seed": 12, "force": True}], CALL],
+            [*COMPILED, ["initialize", {"seed": 12, "force": True}], CALL],
             [[5, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.follows-modes",
             "C-3",
             [
-                ["construct", {"spec": norm}],
+                ["construct", {"spec": chain(dense(3), layer("BatchNorm"))}],
                 ["to", {"compile": True}],
                 SEED,
                 ["call", {"inputs": [spread(7, 5)]}],
@@ -290,22 +310,28 @@ def compiled() -> list[Case]:
             ],
             [[3, "statistics"], [3, "output"], [5, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
         _extra(
             "compile.off-and-on",
             "C-1",
-            [*compile_first, ["to", {"compile": False}], CALL, ["to", {"compile": True}], CALL],
+            [*COMPILED, ["to", {"compile": False}], CALL, ["to", {"compile": True}], CALL],
             [[5, "output"], [7, "output"]],
             oracle="reference",
-            needs=needs,
-            timeout=120.0,
+            **AFTER_EAGER,
         ),
     ]
-    return found
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
-    return [*native(), *scripts(), *compiled()]
+    """Return the cases of native objects, tensors, state trees, scripts and compiled calls."""
+    return [
+        *native_layers(),
+        *native_nets(),
+        *tensors(),
+        *variables(),
+        *scripts(),
+        *equal_to_eager(),
+        *compiled(),
+        *followed(),
+    ]

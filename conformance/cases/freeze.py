@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .core import CALL, NET, SEED, TIED_PARAMETER, TO, TOKENS, X, _core
-from .state import CALLED, READY
-from .write import Case, dense, law, spread
+from .nets import CALL, CALLED, NET, READY, SEED, TIED_PARAMETER, TO, TOKENS, X
+from .write import Case, core_case, dense, law, spread
 
 FREEZE: list[Any] = ["freeze", {"path": "0.weight"}]
 SET: list[Any] = ["set", {"path": "0.weight", "data": spread(7, 5)}]
@@ -22,14 +21,14 @@ def frozen() -> list[Case]:
     def stays(name: str, steps: list[Any], **more: Any) -> Case:
         last = len(steps) - 1
         asked = [[last, "trainable"], [last, "states"], [last, "kind"]]
-        return _core(f"freeze.{name}", "P-13", steps, asked, needs=first, **more)
+        return core_case(f"freeze.{name}", "P-13", steps, asked, needs=first, **more)
 
     def keeps(name: str, steps: list[Any], observable: str, **more: Any) -> Case:
         last = len(steps) - 1
-        return _core(f"freeze.{name}", "P-14", steps, [[last, observable]], needs=first, **more)
+        return core_case(f"freeze.{name}", "P-14", steps, [[last, observable]], needs=first, **more)
 
     return [
-        _core(
+        core_case(
             "freeze.before-sizes",
             "P-13",
             [NET, TO, SEED, FREEZE, CALL],
@@ -81,7 +80,7 @@ def gradients() -> list[Case]:
     def asked(name: str, clause: str, steps: list[Any]) -> Case:
         asks = [[len(steps) - 1, "gradients"]]
         more: dict[str, Any] = {"oracle": "reference", "needs": ("train.gradients.dense",)}
-        return _core(f"gradients.{name}", clause, steps, asks, level="train", **more)
+        return core_case(f"gradients.{name}", clause, steps, asks, level="train", **more)
 
     sums: list[Any] = ["gradients", {"inputs": [X], "loss": "sum"}]
     return [
@@ -100,7 +99,7 @@ def gradients() -> list[Case]:
                 GRADIENTS,
             ],
         ),
-        _core(
+        core_case(
             "gradients.kept",
             "G-6",
             [*READY, READ, GRADIENTS, READ],
@@ -115,5 +114,5 @@ def gradients() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return the cases of frozen parameters and of the gradients that are kept."""
     return [*frozen(), *gradients()]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .write import Case, case
+
 Row = dict[str, Any]
 
 
@@ -220,3 +222,18 @@ OPERATORS = (
 )
 
 FUNCTION_CASES: tuple[Row, ...] = (*ELEMENTWISE, *ALONG_AXES, *PRODUCTS, *SHAPING, *OPERATORS)
+
+
+def cases() -> list[Case]:
+    """Return a case for each row."""
+    return [
+        case(
+            f"layers.ops.{row['slug']}",
+            "L-12",
+            [["op", {"op": row["op"], "arrays": row["arrays"], "options": row["options"]}]],
+            [[0, "output.shape"], [0, "output.dtype"], [0, "output"]],
+            feature="ops",
+            oracle="reference",
+        )
+        for row in FUNCTION_CASES
+    ]

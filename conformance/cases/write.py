@@ -98,6 +98,18 @@ def case(
     return {**made, "expect": expect} if expect else made
 
 
+def core_case(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
+    """Return a case of the core; one that needs a capability belongs to another level."""
+    level = more.pop("level", "core")
+    feature = more.pop("feature", name.split(".")[0])
+    return case(f"{level}.{name}", clause, steps, ask, feature=feature, **more)
+
+
+def train_case(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
+    """Return a case of training."""
+    return core_case(name, clause, steps, ask, level="train", **more)
+
+
 # Types that not every framework has; what 64 bits become is each backend's own.
 HALVES = ("float16", "bfloat16")
 

@@ -1,0 +1,44 @@
+"""Cases of the layers in types other than float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .layers import ROWS, feature_of, input_for
+from .write import Case, case, values_for
+
+# Layers that sum much of a plain row: with 8 bits of precision, what comes out would be within its
+# tolerance of anything.
+COARSE = {"Softmax": (5, 2), "GlobalAvgPool2d": (2, 3, 2, 2), "Conv2d": (2, 2, 5, 3)}
+
+
+def cases() -> list[Case]:
+    """Return each layer's plain row in each further type."""
+    found = []
+    plain = {spec["kind"]: (spec, shape) for slug, spec, shape in ROWS if slug == "plain"}
+    for kind, (spec, shape) in plain.items():
+        shape = COARSE.get(kind, shape)
+        x = {**input_for(spec, shape), **({"scale": 0.5, "offset": 1.5} if kind in COARSE else {})}
+        for dtype in ("float64", "float16", "bfloat16"):
+            values = values_for(spec, shape)
+            steps: list[Any] = [
+                ["construct", {"spec": spec}],
+                ["to", {"dtype": dtype}],
+                ["mode", {"training": False}],
+                *([["set_all", {"values": values}]] if values else []),
+                ["call", {"inputs": [x]}],
+            ]
+            last = len(steps) - 1
+            found.append(
+                case(
+                    f"extras.types.{feature_of(spec)}-{dtype}",
+                    "L-13",
+                    steps,
+                    [[last, "dtypes"], [last, "output.dtype"], [last, "output"]],
+                    feature="types",
+                    oracle="reference",
+                    needs=(f"layers.{feature_of(spec)}.plain.values",)
+                    + ((f"extras.types.dense-{dtype}",) if kind != "Dense" else ()),
+                )
+            )
+    return found
