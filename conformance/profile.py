@@ -35,6 +35,7 @@ QUESTIONS = {
     "dtype.float64": "Does a net of this type compute in it?",
     "dtype.float16": "Does a net of this type compute in it?",
     "dtype.bfloat16": "Does a net of this type compute in it?",
+    "tensor.float16": "Can functions be given tensors of this type?",
 }
 
 

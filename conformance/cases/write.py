@@ -129,8 +129,10 @@ def capabilities(steps: list[Step]) -> list[str]:
         if verb == "native":
             found.add("native.parameters")
         if verb == "op":
-            found |= {f"dtype.{each['dtype']}" for each in arguments["arrays"] if each.get("dtype") in HALVES}
-            found |= {f"dtype.{each}" for each in arguments["options"].values() if each in HALVES}
+            found |= {
+                f"tensor.{each['dtype']}" for each in arguments["arrays"] if each.get("dtype") in HALVES
+            }
+            found |= {f"tensor.{each}" for each in arguments["options"].values() if each in HALVES}
         if verb == "native_script":
             found.add("native.script")
         if verb == "variables":

@@ -25,6 +25,7 @@ FLOATS = ("float64", "float16", "bfloat16")
 QUESTIONS = {
     *("gradients", "compile", "variables", "native.parameters", "native.script"),
     *(f"dtype.{name}" for name in FLOATS),
+    "tensor.float16",
     *(f"layer.{name}" for name in LAYERS - CORE),
 }
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -139,6 +140,6 @@ net(numpy.ones((2, 3), "float32"))
 """
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", program],
-        env={**os.environ, **profile["environment"]}, capture_output=True, text=True, check=False,
+        env={**os.environ, **profile.get("environment", {})}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
