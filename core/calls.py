@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .adapter import Binding
+from .binding import Binding
 from .errors import (
     AdapterDisagreementError,
     DTypeMismatchError,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import registry
-from .adapter import Adapter, Binding, Options, Slot
+from .adapter import Adapter
+from .binding import Binding, Options, Slot
 from .errors import (
     InvalidArgumentError,
     LayerNotSupportedError,

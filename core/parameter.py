@@ -25,7 +25,7 @@ from .tensor import Operators, TensorSpec, dtype_name
 from .trace import tracing
 
 if TYPE_CHECKING:
-    from .adapter import Slot
+    from .binding import Slot
     from .nn.module import Module
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..adapter import Binding
+from ..binding import Binding
 from ..errors import (
     ForwardError,
     IsomorphError,

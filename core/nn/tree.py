@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from ..adapter import Binding, Options
+from ..binding import Binding, Options
 from ..errors import InvalidArgumentError, StructureError
 from ..parameter import Buffer, Parameter, ParameterMapping, Request
 from ..trace import current
