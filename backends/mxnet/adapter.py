@@ -141,11 +141,15 @@ class MXNetAdapter(Adapter):
     def gradients(
         self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
+        trained = [parameter for parameter in module.parameters().values() if parameter.trainable]
+        if binding.memory.get("trained") != (of := set(map(id, trained))):
+            # Its user may have frozen Gluon's own parameters, of which graphs know nothing.
+            binding.memory["trained"] = of
+            binding.forget_runs()
         run: Any = self.runner(binding, module)
         # Each module's own mode counts in a bound call. MXNet 1.9.1 itself gives wrong gradients for
         # max pooling where it records in predict mode.
         run.training = True
-        trained = [parameter for parameter in module.parameters().values() if parameter.trainable]
         slots = {key: binding.slots[key][0] for key in map(id, trained)}
         with np_mode():
             for slot in slots.values():

@@ -105,7 +105,7 @@ def selection_ignores_the_start(patch: Patch) -> None:
     patch.around(parameter.ParameterMapping, "select", select)
 
 
-@mutant(kills="core.state.copy-ready")
+@mutant(kills="core.state.copy-ready", beside=5)
 def copies_share_values(patch: Patch) -> None:
     """A copy of a net holds the same parameters."""
     patch(Parameter, "__deepcopy__", lambda each, memo: each)
@@ -151,7 +151,7 @@ def pickles_part_what_is_shared(patch: Patch) -> None:
     patch.around(tree.Tree, "__getstate__", state)
 
 
-@mutant(kills="core.state.pickle-deferred")
+@mutant(kills="core.state.pickle-deferred", beside=5)
 def pickles_draw_values(patch: Patch) -> None:
     """Pickling a net gives values to what has a known size."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -141,6 +142,35 @@ def test_functions_under_dynamo_without_a_graph_break(name):
     compiled = torch.compile(function, backend="eager", fullgraph=True)
     output = compiled(*(torch.from_numpy(array) for array in arrays))
     np.testing.assert_allclose(output.numpy(), np.asarray(expected(*arrays)), rtol=2e-5, atol=2e-6)
+
+
+class Two(nn.Module):
+    """A net of a user's own class."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = nn.Dense(5), nn.Dense(3)
+
+    def forward(self, x):
+        return self.out(ops.relu(self.hidden(x)))
+
+
+@pytest.mark.parametrize("make", [Two, lambda: nn.Sequential(nn.Dense(3), nn.ReLU())], ids=["own", "row"])
+def test_the_tenth_net_is_compiled_too(make):
+    codes = {Two.forward.__code__, torch.nn.Sequential.forward.__code__, torch.nn.Linear.forward.__code__}
+    met = []
+
+    def note(frame, event, argument):
+        if event == "call" and frame.f_code in codes:
+            met.append(frame.f_code.co_name)
+
+    for _ in range(10):
+        net = make().initialize(seed=0).to("torch", compile=True)
+        net(X), net(X)
+        sys.setprofile(note)
+        net(X)
+        sys.setprofile(None)
+    assert met == []
 
 
 def test_batch_norm_is_settled_before_a_compiled_call():

@@ -50,9 +50,11 @@ JUDGES: dict[str, Any] = {
 
 
 def both(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return numbers as tensors of the other operand's type."""
+    """Return numbers as tensors of the other operand's type; a float beside whole numbers decides."""
     tensors = [each for each in (a, b) if isinstance(each, torch.Tensor)]
     dtype = tensors[0].dtype if tensors else torch.float32
+    if not dtype.is_floating_point and (isinstance(a, float) or isinstance(b, float)):
+        dtype = torch.float32
     return torch.as_tensor(a, dtype=dtype), torch.as_tensor(b, dtype=dtype)
 
 
