@@ -81,7 +81,7 @@ def type_is_ignored(patch: Patch) -> None:
     patch.around(deferral, "tensor", lambda tensor, array: tensor(array).float())
 
 
-@mutant(kills="core.state.move-and-back")
+@mutant(kills="core.state.move-and-back", beside=3)
 def moves_lose_values(patch: Patch) -> None:
     """On another backend a net starts with zeros."""
 
@@ -194,7 +194,7 @@ def embedding_counts_from_the_end(patch: Patch) -> None:
     patch.around(F, "embedding", lambda rows, x, weight, *rest: rows(x % len(weight), weight, *rest))
 
 
-@mutant(kills="train.gradients.after-another-loss")
+@mutant(kills="train.gradients.after-another-loss", beside=3)
 def gradients_add_up(patch: Patch) -> None:
     """Gradients are added to those asked for before."""
 
@@ -207,7 +207,7 @@ def gradients_add_up(patch: Patch) -> None:
     patch.around(TorchAdapter, "gradients", gradients)
 
 
-@mutant(kills="train.gradients.batchnorm-training")
+@mutant(kills="train.gradients.batchnorm-training", beside=3)
 def statistics_are_constants(patch: Patch) -> None:
     """In training, no gradient passes through the batch's statistics."""
 
@@ -226,7 +226,7 @@ def statistics_are_constants(patch: Patch) -> None:
     patch.around(F, "batch_norm", batch_norm)
 
 
-@mutant(kills="extras.compile.follows-values")
+@mutant(kills="extras.compile.follows-values", beside=3)
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A compiled call goes on with the values that it was compiled with."""
 
