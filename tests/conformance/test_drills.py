@@ -128,7 +128,12 @@ def asleep(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psuti
     command = [sys.executable, "-m", "isomorph.conformance", "run", *names]
     marker = tmp_path / "asleep"
     environment = {**os.environ, "TMPDIR": str(tmp_path), "DRILL_MARKER": str(marker)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
+
+    def heed() -> None:
+        """What shells start in the background ignores SIGINT, and so does all below it."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=heed) as run:
         while not marker.exists():
             assert run.poll() is None
             time.sleep(0.1)
