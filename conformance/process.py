@@ -155,6 +155,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process, whatever state it is in."""
+        _running.discard(self)
         with contextlib.suppress(OSError):
             os.close(self._write)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -53,6 +53,7 @@ class Binding:
             a module are entered when its lowering has returned.
         checked: Modules whose sizes the framework's own inference has confirmed.
         stale: Whether the net's structure changed since it was lowered.
+        has_runs: Whether there may be bound or compiled calls to forget.
         memory: The adapter's own, under names of its choice: variables, compiled calls, generators.
             ``"gradients"`` is taken.
     """
@@ -64,12 +65,14 @@ class Binding:
     slots: dict[int, list[Slot]] = field(default_factory=dict)
     checked: set[int] = field(default_factory=set)
     stale: bool = False
+    has_runs: bool = False
     memory: dict[str, Any] = field(default_factory=dict)
 
     def forget_runs(self) -> None:
         """Drop compiled calls: the modes, a plain attribute or the compile option changed."""
         for _, module in self.root.named_modules():
             module._isomorph.forget_runs()
+        self.has_runs = False
         self.adapter.set_mode(self)
 
     def native(self, module: Module) -> Any:
@@ -158,7 +161,9 @@ class Slot:
         """Freeze the framework's own parameter, or let it be trained, wherever the net has it."""
         for slot in self.binding.slots[id(self.parameter)]:
             self.binding.adapter.set_trainable(slot, trainable)
-        self.binding.forget_runs()
+        # Of many parameters, the first alone finds some: each search goes through the whole net.
+        if self.binding.has_runs:
+            self.binding.forget_runs()
 
     def gradient(self) -> Array | None:
         """Return the gradient in the canonical layout, None if there is none.

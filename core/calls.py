@@ -47,6 +47,7 @@ def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         run = module._isomorph.run
         if run is None:
             run = module._isomorph.run = binding.adapter.runner(binding, module)
+            binding.has_runs = True
         output = _run(module, run, values, keywords) if is_first else None
     if not is_first:
         output = _run(module, run, values, keywords)
@@ -275,6 +276,7 @@ def gradients(module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...])
         binding = bound(module)
         values = [prepare(module, binding, value) for value in inputs]
         make_ready(module, binding, values, {})
+        binding.has_runs = True
         found = binding.adapter.gradients(binding, module, loss, tuple(values))
     kept, result = binding.memory.setdefault("gradients", {}), {}
     for path, parameter in module.parameters().items():

@@ -423,3 +423,36 @@ def test_variables_where_there_are_none(backend):
         return
     error = fails(lambda: net.variables, errors.NotSupportedError, "native module")
     assert error.capability == "variables"
+
+
+class Twice(nn.Module):
+    """Two layers with one weight, or one layer at two places."""
+
+    def __init__(self, is_one: bool) -> None:
+        super().__init__()
+        self.left = nn.Dense(3)
+        self.right = self.left if is_one else nn.Dense(3)
+        self.right.weight = self.left.weight
+
+    def forward(self, x, y):
+        return self.left(x) + self.right(y)
+
+
+@pytest.mark.parametrize(
+    ("net", "hint"),
+    [
+        (Twice(is_one=False), "left.weight is shared with left, which takes that size."),
+        (Twice(is_one=True), r"one module, used at left and right; its first input was .*\(2, 3\)"),
+        (nn.Dense(3, in_features=11), "That size was given to the constructor."),
+    ],
+    ids=["parameter", "module", "constructor"],
+)
+def test_a_size_that_does_not_fit_says_where_it_came_from(net, hint):
+    inputs = (X, np.ones((2, 5), "float32")) if isinstance(net, Twice) else (X,)
+    fails(lambda: net(*inputs), errors.ShapeMismatchError, hint)
+
+
+def test_a_size_that_came_with_values_says_so():
+    net = nn.Dense(3)
+    net.weight.set(np.ones((3, 5)))
+    fails(lambda: net(X), errors.ShapeMismatchError, "weight has values of that size.")

@@ -126,9 +126,10 @@ class MXNetAdapter(Adapter):
     def set_trainable(self, slot: Slot, trainable: bool) -> None:
         with np_mode():
             self.parameter(slot).grad_req = "write" if trainable else "null"
-        for native in slot.binding.natives.values():
-            if isinstance(native, gluon.HybridBlock):
-                native._clear_cached_op()
+        if slot.owner._active:  # its user hybridized it, by itself or with a block around it
+            for native in slot.binding.natives.values():
+                if isinstance(native, gluon.HybridBlock):
+                    native._clear_cached_op()
 
     def gradient(self, slot: Slot) -> Array | None:
         native = self.parameter(slot)

@@ -9,7 +9,7 @@ from ..parameter import Parameter
 from ..shape import Size
 from ..tensor import FLOATS, TensorSpec
 from .arguments import Activation, activation_function
-from .module import Layer, Module
+from .module import Layer
 
 
 def require_rank(layer: Layer, x: Any, *, exactly: int | None = None, at_least: int = 1) -> None:
@@ -69,25 +69,23 @@ def origin(layer: Layer, parameter: Parameter, axis: int) -> str:
         return "That size was given to the constructor."
     trace = current()
     earlier = trace.calls.get(id(layer)) if trace is not None else None
-    places = uses(layer.root, layer)
+    modules = list(layer.root.named_modules())
+    places = [
+        f"{path}.{name}" if path else name
+        for path, holder in modules
+        for name, child in holder.children().items()
+        if child is layer
+    ]
     if earlier is not None and len(places) > 1:
         return f"It is one module, used at {' and '.join(places)}; its first input was {earlier.inputs[0]}."
     others = [
         each.label
-        for _, each in layer.root.named_modules()
+        for _, each in modules
         if each is not layer and any(own is parameter for own in each.own_parameters().values())
     ]
     if others:
         return f"{parameter.name} is shared with {' and '.join(others)}, which takes that size."
     return f"{parameter.name} has values of that size."
-
-
-def uses(top: Module, wanted: Module, path: str = "") -> list[str]:
-    """Return every path at which a module is met in a tree."""
-    found = [path] if top is wanted else []
-    for name, child in top.children().items():
-        found += uses(child, wanted, f"{path}.{name}" if path else name)
-    return found
 
 
 def channel_axis(layer: Layer, x: TensorSpec) -> int:

@@ -151,6 +151,14 @@ def test_an_interrupted_run_ends_at_once(asleep: Any, number: int, tmp_path: Pat
     assert list(tmp_path.glob("isomorph-conformance-*")) == []
 
 
+def test_a_closed_worker_is_not_ended_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = process.Worker("numpy")
+    worker.close()
+    # Its number may be another process's by now.
+    monkeypatch.setattr(worker, "_kill", lambda: pytest.fail("it was ended again"))
+    process.end_all()
+
+
 def test_a_worker_whose_parent_was_killed_ends_itself(asleep: Any) -> None:
     run, workers = asleep
     run.kill()
