@@ -16,8 +16,6 @@ from typing import Annotated, Any
 
 import typer
 
-from isomorph.errors import UnknownBackendError
-
 app = typer.Typer(
     help="Prove that backends defer, infer and initialise identically.",
     no_args_is_help=True,
@@ -250,23 +248,17 @@ def explore(
 
 
 def _names(backend: str, require: str) -> list[str]:
-    """Return backends' names, each once, by whatever alias; a name that nobody has stays as it is."""
-    from isomorph import registry
+    from .suite import names_of
 
-    wanted = [each.name for each in registry.available() if each.is_installed] if backend == "all" else []
-    words = f"{'' if backend == 'all' else backend},{require}".split(",")
-    for word in filter(None, map(str.strip, words)):
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", word):
-            raise typer.BadParameter(f"{word!r} is no backend's name", param_hint="--backend")
-        try:
-            wanted.append(registry.info(word).name)
-        except UnknownBackendError:
-            wanted.append(word)
-    if not wanted:
+    names = names_of(backend, require)
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise typer.BadParameter(f"{name!r} is no backend's name", param_hint="--backend")
+    if not names:
         raise typer.BadParameter(
             "no backend is named; `isomorph backends` shows them", param_hint="--backend"
         )
-    return list(dict.fromkeys(wanted))
+    return names
 
 
 def _one_of(option: str, value: str, known: Collection[str]) -> None:

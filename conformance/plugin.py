@@ -15,9 +15,6 @@ from typing import Any
 
 import pytest
 
-from isomorph import registry
-from isomorph.errors import UnknownBackendError
-
 from . import suite
 from .judge import GOOD
 from .manifest import by_id, digest, load, with_needs
@@ -225,15 +222,8 @@ class SuiteFile(pytest.File):
 
 
 def _backends(config: pytest.Config) -> list[str]:
-    text = config.getoption("conformance_backend") or ""
-    found = [each.name for each in registry.available() if each.is_installed] if text == "all" else []
-    words = f"{'' if text == 'all' else text},{config.getoption('conformance_require')}".split(",")
-    for name in filter(None, map(str.strip, words)):
-        try:
-            found.append(registry.info(name).name)
-        except UnknownBackendError:
-            found.append(name)
-    return list(dict.fromkeys(found))
+    named, required = (config.getoption(f"conformance_{what}") or "" for what in ("backend", "require"))
+    return suite.names_of(named, required)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

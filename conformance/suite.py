@@ -111,6 +111,22 @@ def run(settings: Settings, progress: Progress | None = None, manifest: Manifest
     return report_of(backends, answers, manifest, {**head, **settings.told()})
 
 
+def names_of(backend: str, require: str = "") -> list[str]:
+    """Return the names of backends given with commas, each once, by whatever alias; unknown ones as they are.
+
+    Args:
+        backend: Names, or ``"all"``: every backend that is installed.
+        require: Further names, of backends that must be there.
+    """
+    found = [each.name for each in registry.available() if each.is_installed] if backend == "all" else []
+    for word in filter(None, map(str.strip, f"{'' if backend == 'all' else backend},{require}".split(","))):
+        try:
+            found.append(registry.info(word).name)
+        except UnknownBackendError:
+            found.append(word)
+    return list(dict.fromkeys(found))
+
+
 def now() -> str:
     """Return the time as a report has it."""
     text = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
