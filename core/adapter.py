@@ -9,14 +9,50 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from .binding import Binding, Options, Slot
 from .errors import GradientsNotSupportedError, NotSupportedError
 from .init.laws import Array
-from .ops.table import Ops
-from .tensor import TensorSpec
+from .init.streams import cast, numpy_dtype
+from .initialize import draw_values, store
+from .ops.table import Ops, Tensor, register
+from .tensor import TensorSpec, input_specs
+from .trace import Call, shapes_kept
 
 if TYPE_CHECKING:
+    from .native_class import native_class
     from .nn.module import Layer, Module
-    from .trace import Call
+    from .nn.rules import same_padding
 
-__all__ = ["Adapter", "Binding", "Layout", "Lowering", "Options", "Slot"]
+# Every name that a backend needs.
+__all__ = [
+    "Adapter",
+    "Array",
+    "Binding",
+    "Call",
+    "Layout",
+    "Lowering",
+    "Ops",
+    "Options",
+    "Slot",
+    "Tensor",
+    "TensorSpec",
+    "cast",
+    "draw_values",
+    "input_specs",
+    "native_class",
+    "numpy_dtype",
+    "register",
+    "same_padding",
+    "shapes_kept",
+    "store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    homes = {"native_class": "native_class", "same_padding": "nn.rules"}
+    if name in homes:
+        return getattr(import_module(f"isomorph.{homes[name]}"), name)
+    raise AttributeError(name)
+
 
 Layout = str | tuple[str, tuple[int, ...]]
 """A native name, and the order of axes that turns the canonical layout into the native one."""
