@@ -9,6 +9,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from . import errors, init, nn, ops
     from .adapter import Adapter
+    from .convert import to_numpy
     from .registry import BackendInfo, available, backend
     from .tensor import TensorSpec
 
@@ -23,15 +24,17 @@ __all__ = [
     "init",
     "nn",
     "ops",
+    "to_numpy",
 ]
 
-# Where each name lives; loaded on first use (SPEC 1), so that `import isomorph` costs nothing.
+# Where each name lives; loaded on first use, so that `import isomorph` costs nothing.
 _HOMES = {
     "Adapter": "adapter",
     "BackendInfo": "registry",
     "TensorSpec": "tensor",
     "available": "registry",
     "backend": "registry",
+    "to_numpy": "convert",
 }
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
-from .binding import Binding, Options, Slot
+import numpy as np
+
 from .errors import GradientsNotSupportedError, NotSupportedError
+from .framework import Framework, Ops, Options, Tensor, register
 from .init.laws import Array
 from .init.streams import cast, numpy_dtype
-from .initialize import draw_values, store
-from .ops.table import Ops, Tensor, register
+from .initialize import draw_values, own_seed, store
+from .native_class import native_class
+from .parameter import Parameter
+from .shape import Shape, same_padding
+from .structure import LEAF, Structure, flatten, unflatten
 from .tensor import TensorSpec, input_specs
-from .trace import Call, shapes_kept
-
-if TYPE_CHECKING:
-    from .native_class import native_class
-    from .nn.module import Layer, Module
-    from .nn.rules import same_padding
+from .trace import Call, by_position, has_rule, shapes_kept
+from .tree import CLASS_CHANGED, Tree
 
 # Every name that a backend needs.
 __all__ = [
+    "LEAF",
     "Adapter",
     "Array",
     "Binding",
@@ -30,11 +34,16 @@ __all__ = [
     "Lowering",
     "Ops",
     "Options",
+    "Signature",
     "Slot",
     "Tensor",
     "TensorSpec",
+    "Tree",
+    "by_position",
     "cast",
     "draw_values",
+    "flatten",
+    "has_rule",
     "input_specs",
     "native_class",
     "numpy_dtype",
@@ -42,25 +51,16 @@ __all__ = [
     "same_padding",
     "shapes_kept",
     "store",
+    "unflatten",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    homes = {"native_class": "native_class", "same_padding": "nn.rules"}
-    if name in homes:
-        return getattr(import_module(f"isomorph.{homes[name]}"), name)
-    raise AttributeError(name)
-
 
 Layout = str | tuple[str, tuple[int, ...]]
 """A native name, and the order of axes that turns the canonical layout into the native one."""
-Lowering = Callable[[Any, Binding], Any]
+Lowering = Callable[[Any, "Binding"], Any]
 L = TypeVar("L", bound=Lowering)
 
 
-class Adapter(ABC):
+class Adapter(Framework):
     """One framework: how nets are lowered to its modules and how its tensors are handled.
 
     A subclass fills `name`, `ops`, the abstract verbs, and the table of lowerings::
@@ -72,8 +72,10 @@ class Adapter(ABC):
     The table is the list of what the backend can do: support can't be claimed and missing.
     """
 
-    name: ClassVar[str]
-    ops: Ops
+    specializes: ClassVar[bool] = False
+    """Whether numbers, texts and flags are constants of a compiled call."""
+    opens_batch: ClassVar[bool] = False
+    """Whether a compiled call leaves the batch's size open: then `Signature.asks` is found out."""
     table: ClassVar[dict[type, tuple[Lowering, Mapping[str, Layout]]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -99,57 +101,10 @@ class Adapter(ABC):
 
         return enter
 
-    def check_options(self, options: Options) -> None:  # noqa: B027 - most frameworks follow all
-        """Raise `NotSupportedError` for a data type or a `compile` that the framework can't follow.
-
-        It is asked before a net is lowered; what it lets pass must be done, never silently otherwise.
-        """
-
-    # Tensors.
-
-    @abstractmethod
-    def owns(self, value: Any) -> bool:
-        """Return whether this is one of the framework's tensors (tracers and symbols too).
-
-        Anything may be asked, None too: inputs, and once for each type what meets `isomorph.ops`.
-        """
-
-    @abstractmethod
-    def from_numpy(self, array: Array, options: Options) -> Any:
-        """Return a native tensor with the array's values and type, on the options' device.
-
-        A call's NumPy inputs come here, floating ones cast to ``options.dtype`` already, whole
-        numbers and truth values as they are. It may share the array's memory if nothing that your
-        backend does writes into it.
-        """
-
-    @abstractmethod
-    def to_numpy(self, tensor: Any) -> Array:
-        """Return a native tensor's values in its type; waits for work still under way.
-
-        A bfloat16 array has the type ``isomorph.init.streams.numpy_dtype("bfloat16")``.
-        """
-
-    def spec(self, tensor: Any) -> TensorSpec:
-        """Return the shape and type of a native tensor.
-
-        Types have NumPy's names. As written here it reads ``tensor.shape``, and what
-        ``str(tensor.dtype)`` has behind its last dot.
-        """
-        return TensorSpec(tuple(int(n) for n in tensor.shape), str(tensor.dtype).rpartition(".")[2])
-
-    def accept(self, tensor: Any, options: Options) -> Any:
-        """Return a native tensor as the bound call takes it: a place for legacy types.
-
-        Each input that `owns` is true of comes here before anything else; mostly it is returned as
-        it is. A floating tensor of another type than the net's is refused elsewhere, not converted.
-        """
-        return tensor
-
     # Modules.
 
     @abstractmethod
-    def compose(self, module: Module, attributes: dict[str, Any], binding: Binding) -> Any:
+    def compose(self, module: Tree, attributes: dict[str, Any], binding: Binding) -> Any:
         """Return a native module whose call is the user's `forward`, with itself as `self`.
 
         It is an instance of the user's class, made by `isomorph.native_class.native_class`, and
@@ -182,7 +137,7 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def materialize(self, binding: Binding, modules: list[Module]) -> None:
+    def materialize(self, binding: Binding, modules: list[Tree]) -> None:
         """Give the native parameters of these modules memory and values (`Slot.take`).
 
         Every parameter of these modules has its sizes and, if the framework has no values yet,
@@ -191,13 +146,19 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def runner(self, binding: Binding, module: Module) -> Callable[..., Any]:
-        """Return the fastest call of a module on native tensors, in its present mode.
+    def runner(self, binding: Binding, module: Tree, signature: Signature) -> Callable[..., Any]:
+        """Return the fastest call of a module for a kind of arguments, in its present mode.
 
         It honours `binding.options.compile` and `module.training`, takes what `forward` takes and
-        returns what that returns. What it raises, it raises at the call that failed, not at a later
-        one. It is asked on the first call, when all parameters are ready, and kept until modes or
+        returns what that returns, on native tensors. What it raises, it raises at the call that
+        failed, not at a later one. It is asked when such a call was checked and all parameters are
+        ready, and kept, for calls that differ in values and in the batch's size alone, until modes or
         options change.
+
+        Args:
+            binding: The net.
+            module: What is called.
+            signature: The arguments' structure and shapes, and what forward does with them.
         """
 
     def set_mode(self, binding: Binding) -> None:  # noqa: B027 - most frameworks take it per call
@@ -205,6 +166,12 @@ class Adapter(ABC):
 
         Called when a net is lowered, and whenever modes, plain attributes, what is frozen or
         `compile` change.
+        """
+
+    def forget_traces(self, binding: Binding) -> None:  # noqa: B027 - not all frameworks compile
+        """Drop everything compiled: what a forward reads in Python has changed, or its code.
+
+        Where modes change, `set_mode` alone is called; compiled calls of an earlier mode may be kept.
         """
 
     def set_attribute(self, native: Any, name: str, value: Any) -> bool:
@@ -240,7 +207,7 @@ class Adapter(ABC):
 
     # Parameters.
 
-    def native_parameters(self, binding: Binding, module: Module) -> dict[str, tuple[int, ...] | None]:
+    def native_parameters(self, binding: Binding, module: Tree) -> dict[str, tuple[int, ...] | None]:
         """Return what the framework itself lists for a module's native object, in its order.
 
         Names are the framework's own, without counters that differ from one net to the next; the
@@ -301,7 +268,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def gradients(
-        self, binding: Binding, module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self, binding: Binding, module: Tree, loss: Callable[..., Any], inputs: tuple[Any, ...]
     ) -> dict[int, Array]:
         """Return the gradient of ``loss(module(*inputs))`` for each parameter, by id.
 
@@ -315,7 +282,7 @@ class Adapter(ABC):
 
     # Reports.
 
-    def native_script(self, layer: Layer, data_format: str, training: bool) -> str:
+    def native_script(self, layer: Tree, data_format: str, training: bool) -> str:
         """Return Python source that makes one layer in the framework's own API, without Isomorph.
 
         It defines ``run(parameters, x)``, which takes canonical arrays by name and returns the
@@ -327,3 +294,244 @@ class Adapter(ABC):
             f"its adapter writes no {type(layer).__name__} in the framework's own API",
             "Define native_script in the adapter, or reproduce the failure with the net itself.",
         )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The kind of a call's arguments.
+
+    Attributes:
+        structure: What is around the tensors in ``(inputs, named)``, as `flatten` returns it; it can't
+            be hashed if something static in it can't.
+        specs: Shape and type of each tensor, in order.
+        asks: What forward asks in Python about the batch's size: ``"size"``, ``"len"``, ``"iter"``. Then
+            the call is for this batch size alone. Known only where `Adapter.opens_batch`.
+        updates: Whether forward updates buffers.
+    """
+
+    structure: Structure
+    specs: tuple[TensorSpec, ...]
+    asks: frozenset[str] = frozenset()
+    updates: bool = False
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the arguments are tensors by position, and nothing else."""
+        _, _, (_, _, *inputs), (_, names, *_) = self.structure
+        return not names and all(each is LEAF for each in inputs)
+
+
+@dataclass(eq=False)
+class Binding:
+    """One net lowered by one adapter.
+
+    It is made anew for another backend or option (but `compile`), and when the tree was edited.
+
+    Attributes:
+        adapter: What lowered it.
+        root: The outermost net; its `named_modules` are all there are.
+        options: What it was lowered with.
+        lowering: What makes one module's native object.
+        natives: The native object of each module, by the module's id.
+        slots: Where each parameter lives, by the parameter's id; several where it is tied. Those of
+            a module are entered when its lowering has returned.
+        checked: Modules whose sizes the framework's own inference has confirmed.
+        stale: Whether the net's structure changed since it was lowered.
+        has_runs: Whether there may be bound or compiled calls to forget.
+        memory: The adapter's own, under names of its choice: variables, compiled calls, generators.
+            ``"gradients"`` is taken; ``"by_keyword"`` has the ids of layers that a forward calls so.
+    """
+
+    adapter: Adapter
+    root: Tree
+    options: Options
+    lowering: Callable[[Binding, Tree], Any]
+    natives: dict[int, Any] = field(default_factory=dict)
+    slots: dict[int, list[Slot]] = field(default_factory=dict)
+    checked: set[int] = field(default_factory=set)
+    stale: bool = False
+    has_runs: bool = False
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def forget_runs(self) -> None:
+        """Drop compiled calls: the modes, a plain attribute or the compile option changed."""
+        for _, module in self.root.named_modules():
+            module._isomorph.forget_runs()
+        self.has_runs = False
+        self.adapter.set_mode(self)
+
+    def forget_traces(self) -> None:
+        """Drop compiled calls of all modes: what a forward reads in Python changed."""
+        self.adapter.forget_traces(self)
+        self.forget_runs()
+
+    def __post_init__(self) -> None:
+        _LIVE.add(self)
+
+    @property
+    def seed(self) -> int:
+        """The seed that the net was initialized with, else its own."""
+        requests = [each for each in self.root._isomorph.requests if each.seed is not None]
+        return max(requests, key=lambda each: each.order).seed if requests else own_seed(self.root)
+
+    def native(self, module: Tree) -> Any:
+        """Return a module's native object, lowering it if it was not yet.
+
+        A lowering gets the modules inside its layer so.
+        """
+        if id(module) not in self.natives:
+            self.natives[id(module)] = self.lower(module)
+        return self.natives[id(module)]
+
+    def lower(self, module: Tree) -> Any:
+        """Return a new native object for a module and what is inside it; it is not kept."""
+        return self.lowering(self, module)
+
+    def attribute_set(self, module: Tree, name: str, value: Any) -> bool:
+        """Set a plain attribute on the native module too; False if the net has to be lowered anew."""
+        native = self.natives.get(id(module))
+        if not isinstance(native, Tree) or not self.adapter.set_attribute(native, name, value):
+            return False
+        self.forget_traces()
+        return True
+
+    def restructured(self) -> None:
+        """Lower anew at the next call: modules or parameters were added, replaced or taken away."""
+        self.stale = True
+        for _, module in self.root.named_modules():
+            module._isomorph.forget_runs()
+
+    def deliver(self, slots: list[Slot]) -> None:
+        """Hand values that wait in parameters to the native modules.
+
+        A module's parameters are handed over together, once all of them have values.
+        """
+        touched = {
+            id(slot.module): slot.module for first in slots for slot in self.slots[id(first.parameter)]
+        }
+        complete = {
+            key: module
+            for key, module in touched.items()
+            if all(parameter.is_ready for parameter in module.own_parameters().values())
+        }
+
+        def goes(parameter: Any) -> bool:
+            slot = parameter._slot
+            return parameter._value is None or (slot is not None and id(slot.module) in complete)
+
+        # A tied parameter is handed over by the first module that holds it.
+        whole = [each for each in complete.values() if all(map(goes, each.own_parameters().values()))]
+        if whole:
+            self.adapter.materialize(self, whole)
+
+
+@dataclass
+class Slot:
+    """A parameter's place in a native module: the object, the native name, the layout.
+
+    Attributes:
+        binding: The net that was lowered.
+        parameter: The description's, with its canonical `shape`, `dtype` and `trainable`; an
+            `nn.Buffer` is not learned.
+        module: The layer or user's module that holds it.
+        native_name: Its name in the native module, as `Adapter.lowers` was told, else its own.
+        axes: For each native axis the canonical one, as `Adapter.lowers` was told; None if they
+            are the same.
+    """
+
+    binding: Binding
+    parameter: Parameter
+    module: Tree
+    native_name: str
+    axes: tuple[int, ...] | None = None
+
+    @property
+    def owner(self) -> Any:
+        """The native module that holds it."""
+        return self.binding.natives[id(self.module)]
+
+    def to_native(self, canonical: Array) -> Array:
+        """Return an array in the native layout."""
+        return canonical if self.axes is None else np.ascontiguousarray(canonical.transpose(self.axes))
+
+    def to_canonical(self, native: Array) -> Array:
+        """Return an array in the canonical layout."""
+        if self.axes is None:
+            return native
+        return np.ascontiguousarray(native.transpose(tuple(np.argsort(self.axes))))
+
+    def canonical_shape(self, native: Iterable[int]) -> tuple[int, ...]:
+        """Return a native shape with its axes in the canonical order."""
+        sizes = tuple(int(size) for size in native)
+        return sizes if self.axes is None else tuple(sizes[axis] for axis in np.argsort(self.axes))
+
+    def native_shape(self) -> tuple[int, ...]:
+        """Return the parameter's shape with its axes in the native order."""
+        sizes = self.parameter.shape.known()
+        return sizes if self.axes is None else tuple(sizes[axis] for axis in self.axes)
+
+    def known_shape(self) -> Shape | None:
+        """Return the canonical shape of the native values, None if there are none."""
+        adapter = self.binding.adapter
+        return Shape(self.canonical_shape(adapter.parameter(self).shape)) if adapter.is_ready(self) else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the native parameter has values."""
+        return self.binding.adapter.is_ready(self)
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether the framework itself trains it, None if it does not say."""
+        return self.binding.adapter.trainable(self)
+
+    def take(self) -> Array:
+        """Return the parameter's values to be stored, in the native layout and the parameter's type.
+
+        Waiting ones are given once, then newly drawn: ask one slot of a tied parameter, once. The
+        array is the adapter's to keep.
+        """
+        return self.to_native(self.parameter.take())
+
+    def read(self) -> Array:
+        """Return the values in the canonical layout; they may share the framework's memory."""
+        return self.to_canonical(self.binding.adapter.read(self))
+
+    def write(self, canonical: Array) -> None:
+        """Replace the values."""
+        self.binding.adapter.write(self, self.to_native(canonical))
+
+    def native(self) -> Any:
+        """Return the framework's own parameter."""
+        return self.binding.adapter.parameter(self)
+
+    def set_trainable(self, trainable: bool) -> None:
+        """Freeze the framework's own parameter, or let it be trained, wherever the net has it."""
+        for slot in self.binding.slots[id(self.parameter)]:
+            self.binding.adapter.set_trainable(slot, trainable)
+        # Of many parameters, the first alone finds some: each search goes through the whole net.
+        if self.binding.has_runs:
+            self.binding.forget_runs()
+
+    def gradient(self) -> Array | None:
+        """Return the gradient in the canonical layout, None if there is none.
+
+        The framework's own, where it keeps one; else that of the last call of `Module.gradients`.
+        """
+        gradient = self.binding.adapter.gradient(self)
+        if gradient is None:
+            gradient = self.binding.memory.get("gradients", {}).get(id(self.parameter))
+        return None if gradient is None else np.array(self.to_canonical(gradient))
+
+
+_LIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
+
+
+def _class_changed(cls: type, name: str) -> None:
+    """Let nets with modules of a changed class forget their compiled calls."""
+    for binding in list(_LIVE):
+        if any(isinstance(module, cls) for _, module in binding.root.named_modules()):
+            binding.forget_traces()
+
+
+CLASS_CHANGED.append(_class_changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,63 +9,56 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .binding import Binding
+from .adapter import Binding, Signature
 from .errors import (
     AdapterDisagreementError,
-    DTypeMismatchError,
-    InvalidArgumentError,
     IsomorphError,
-    MixedBackendsError,
     StructureError,
 )
 from .inference import infer, remember_inputs, run_trace
-from .init.streams import cast
-from .initialize import draw_values, request, store
+from .initialize import draw_values, siblings, store
+from .inputs import input_spec, ordered, prepare, prepared
 from .lowering import bind, bound
-from .nn.module import Module
-from .nn.norm import BatchNorm
 from .parameter import Parameter
+from .remember import remember
+from .shape import Dim
+from .snapshot import Snapshot, all_or_nothing
+from .structure import Structure, flatten, is_array, map_leaves, unflatten
 from .tensor import FLOATS, TensorSpec
-from .trace import Trace, shapes_kept, tracing_shapes
-
-# Threads that meet a net before it is ready take turns in making it so.
-_LOCK = threading.RLock()
+from .trace import Trace, by_position, shapes_kept, tracing_shapes
+from .tree import Tree, locked
 
 
-def call(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def call(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Call a net on data: the first time this infers, initializes and lowers what is missing.
 
     A later call with inputs of the same types and feature sizes runs natively at once.
     """
-    with _LOCK, _all_or_nothing(module) as is_first:
-        _choose_backend(module, [*inputs, *named.values()])
+    with locked(module), natives_kept(module) as is_first:
+        _choose_backend(module, flatten((inputs, named), is_array)[0])
         binding = bound(module)
-        values = [prepare(module, binding, value) for value in inputs]
-        keywords = {name: prepare(module, binding, value) for name, value in named.items()}
-        make_ready(module, binding, values, keywords)
-        run = module._isomorph.run
-        if run is None:
-            run = module._isomorph.run = binding.adapter.runner(binding, module)
-            binding.has_runs = True
-        output = _run(module, run, values, keywords) if is_first else None
-    if not is_first:
-        output = _run(module, run, values, keywords)
-    if len(inputs) == 1 and not named and len(getattr(inputs[0], "shape", ())) > 1:
-        _remember(module, binding, inputs[0], values[0], run)
-    return output
+        given = flatten(ordered(binding, module, inputs, named), is_array)
+        values, structure = prepared(module, binding, *given)
+        signature = make_ready(module, binding, values, structure)
+        run = binding.adapter.runner(binding, module, signature)
+        binding.has_runs = True
+        output = _run(module, run, values, structure) if is_first else None
+        remember(module, binding, (inputs, named), (given, values), signature, run)
+    return output if is_first else _run(module, run, values, structure)
 
 
-def _run(module: Module, run: Callable[..., Any], values: list[Any], keywords: dict[str, Any]) -> Any:
+def _run(module: Tree, run: Callable[..., Any], values: list[Any], structure: Structure) -> Any:
+    inputs, named = unflatten(structure, values)
     try:
-        return run(*values, **keywords)
+        return run(*inputs, **named)
     except IsomorphError:
         raise
     except Exception as cause:
-        raise module._native_failure(tuple(values), cause) from cause
+        raise module._native_failure(inputs, named, cause) from cause
 
 
 @contextmanager
-def _all_or_nothing(module: Module) -> Iterator[bool]:
+def natives_kept(module: Tree) -> Iterator[bool]:
     """On any exception inside, give the net the shapes, values and backend it had before.
 
     Yields whether something waits for its first values.
@@ -75,16 +67,17 @@ def _all_or_nothing(module: Module) -> Iterator[bool]:
     bound_before = root._isomorph.binding is not None
     if bound_before:
         bound(root)  # an edited tree is lowered anew before what there is is noted
-    state = list(root.state().values())
-    before = [(p, p._shape, p._value, p._slot) for p in state if not _is_stored(p)]
+    waiting = [p for p in root.state().values() if not _is_stored(p)]
+    before = Snapshot().keep(waiting, "_shape", "_value", "_slot")
     try:
-        yield bool(before)
+        yield bool(waiting)
     except BaseException:
         binding = root._isomorph.binding
-        fresh = any(_is_stored(parameter) for parameter, *_ in before)
-        for parameter, shape, value, slot in before:
-            parameter._shape, parameter._value = shape, value
-            parameter._slot = None if fresh or not bound_before else slot
+        fresh = any(_is_stored(parameter) for parameter in waiting)
+        before.restore()
+        if fresh or not bound_before:
+            for parameter in waiting:
+                parameter._slot = None
         if binding is not None and not bound_before:
             for _, each in root.named_modules():
                 each._isomorph.binding = None
@@ -95,121 +88,76 @@ def _all_or_nothing(module: Module) -> Iterator[bool]:
 
 
 def _is_stored(parameter: Parameter) -> bool:
-    slot = parameter._slot
-    return slot is not None and slot.binding.adapter.is_ready(slot)
+    return parameter._slot is not None and parameter._slot.is_ready
 
 
-def _remember(module: Module, binding: Binding, given: Any, prepared: Any, run: Callable[..., Any]) -> None:
-    """Let later calls with such an input skip all of this. One rank or less is checked always."""
-    key = (type(given), given.shape[1:], given.dtype)
-    normalizes = any(isinstance(each, BatchNorm) and each.training for _, each in module.named_modules())
-    direct = run
-    if given is not prepared:
-
-        def direct(x: Any) -> Any:
-            return run(prepare(module, binding, x))
-
-    def checked(x: Any) -> Any:
-        # A batch of one has no variance: its shape is checked each time.
-        return direct(x) if x.shape[0] > 1 else call(module, (x,), {})
-
-    try:
-        module._isomorph.runs[key] = checked if normalizes else direct
-    except TypeError:  # a framework's shape that can't be hashed: such calls are checked always
-        return
-
-
-def _choose_backend(module: Module, values: list[Any]) -> None:
+def _choose_backend(module: Tree, values: list[Any]) -> None:
     if module._isomorph.binding is not None or module.root._isomorph.binding is not None:
         return
-    name = None
-    for value in values:
-        # NumPy's arrays are anyone's input, also where a framework computes on them itself.
-        is_native = hasattr(value, "shape") and not isinstance(value, (np.ndarray, np.generic))
-        owner = registry.owner_of(value) if is_native else None
-        if owner is not None and owner.name != registry.DEFAULT:
-            name = owner.name
-            break
+    # NumPy's arrays are anyone's input, also where a framework computes on them itself.
+    natives = [value for value in values if not isinstance(value, (np.ndarray, np.generic))]
+    owners = [owner.name for owner in map(registry.owner_of, natives) if owner is not None]
+    name = next((name for name in owners if name != registry.DEFAULT), None)
     root = module.root
     bind(root, registry.backend(name or registry.default_backend()), root._isomorph.options)
 
 
-def prepare(module: Module, binding: Binding, value: Any) -> Any:
-    """Return an input as a native tensor; other values as they are."""
-    adapter = binding.adapter
-    dtype = binding.options.dtype
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise DTypeMismatchError.at(
-                module.label, "numeric", array.dtype, "Convert the array to numbers first."
-            )
-        return adapter.from_numpy(cast(array, dtype) if array.dtype.kind == "f" else array, binding.options)
-    if adapter.owns(value):
-        return adapter.accept(value, binding.options)
-    if hasattr(value, "shape"):
-        owner = registry.owner_of(value)
-        raise MixedBackendsError.at(module.label, adapter.name, owner.name if owner else type(value).__name__)
-    if isinstance(value, (list, tuple, dict)) and any(
-        isinstance(each, (list, tuple)) or hasattr(each, "shape") or isinstance(each, float)
-        for each in (value.values() if isinstance(value, dict) else value)
-    ):
-        raise InvalidArgumentError.of(
-            module.label,
-            "each input",
-            "an array or tensor",
-            value,
-            "Use numpy.asarray(...); pass a container's tensors singly.",
-        )
-    return value
-
-
-def make_ready(module: Module, binding: Binding, values: list[Any], keywords: dict[str, Any]) -> None:
+def make_ready(module: Tree, binding: Binding, values: list[Any], structure: Structure) -> Signature:
     """Check the inputs' shapes and types, and give every parameter shape and values."""
-    specs = tuple(_spec(module, binding, value) for value in values)
-    named = {name: _spec(module, binding, value) for name, value in keywords.items()}
+    specs = [input_spec(module, binding, value) for value in values]
     parameters = _with_siblings(list(module.state().values()))
     with shapes_kept(module):
         with tracing_shapes(module) as trace:
-            run_trace(module, specs, named)
+            run_trace(module, *unflatten(structure, specs))
         _agree(binding, trace)
         waiting = [p for p in parameters if not p.is_ready]
         _require_sizes(waiting)
         draw_values(waiting)
         store(parameters)
     remember_inputs(trace)
+    binding.memory.setdefault("by_keyword", set()).update(trace.by_keyword)
+    asks = frozenset[str]()
+    if binding.adapter.opens_batch and binding.options.compile is not False:
+        asks = _asked(module, structure, specs)
+    return Signature(structure, tuple(specs), asks, trace.updates)
 
 
-def check_shapes(module: Module, inputs: tuple[Any, ...]) -> None:
+def _asked(module: Tree, structure: Structure, specs: list[TensorSpec]) -> frozenset[str]:
+    """Return what forward asks in Python of the batch's size, by a pass that leaves it open."""
+    opened = [
+        spec.with_shape((Dim.symbol(f"n{spec.shape[0]}", spec.shape[0]), *spec.shape[1:]))
+        if spec.ndim > 1
+        else spec
+        for spec in specs
+    ]
+    trace = None
+    try:
+        with shapes_kept(module, always=True), tracing_shapes(module) as trace:
+            output = run_trace(module, *unflatten(structure, opened))
+    except Exception:
+        # Where a size left open fails, the batch's size is taken for asked.
+        return frozenset({"size", *(trace.asks if trace is not None else ())})
+    returned = flatten(output, lambda value: isinstance(value, Dim))[0]
+    return frozenset(trace.asks | {"size"} if returned else trace.asks)
+
+
+def check_shapes(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Raise what explains a failed native call, if its shapes do; nothing changes.
 
     Most calls skip this: a batch of another size fits, unless a `forward` made features of it.
     """
     binding = bound(module)
-    specs = tuple(_spec(module, binding, prepare(module, binding, value)) for value in inputs)
+    arguments = map_leaves(
+        lambda value: input_spec(module, binding, prepare(module, binding, value)), (inputs, named), is_array
+    )
     with shapes_kept(module, always=True), tracing_shapes(module):
-        run_trace(module, specs, {})
+        run_trace(module, *arguments)
 
 
 def _with_siblings(parameters: list[Parameter]) -> list[Parameter]:
     """Return parameters with those of the layers that own them: a shared one's owner may be elsewhere."""
-    found = {id(p): p for parameter in parameters for p in (parameter, *parameter._siblings())}
+    found = {id(p): p for parameter in parameters for p in (parameter, *siblings(parameter))}
     return list(found.values())
-
-
-def _spec(module: Module, binding: Binding, value: Any) -> Any:
-    if not binding.adapter.owns(value):
-        return value
-    spec = binding.adapter.spec(value)
-    dtype = binding.options.dtype
-    if spec.dtype in FLOATS and spec.dtype != dtype:
-        raise DTypeMismatchError.at(
-            module.label,
-            dtype,
-            spec.dtype,
-            f'Cast the input, or the net with net.to(dtype="{spec.dtype}").',
-        )
-    return spec
 
 
 def _agree(binding: Binding, trace: Trace) -> None:
@@ -246,38 +194,43 @@ def _require_sizes(waiting: list[Parameter]) -> None:
         )
 
 
-def apply_init(module: Module, inputs: Any, init: Any, seed: int | None) -> None:
+def apply_init(module: Tree, inputs: Any, init: Any, seed: int | None) -> None:
     """Infer sizes from inputs, then initialize; see `Module.apply_init`."""
     given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     if isinstance(inputs, (tuple, list)) and all(isinstance(size, (int, type(None))) for size in inputs):
         given = (tuple(inputs),)
-    with _LOCK, _all_or_nothing(module):
-        _choose_backend(module, list(given))
-        infer(module, tuple(_as_spec(module, value) for value in given), {})
+    with locked(module), natives_kept(module), all_or_nothing(Snapshot()):
+        _choose_backend(module, [leaf for leaf in flatten(given, is_array)[0] if not _is_spec(leaf)])
+        infer(module, tuple(map_leaves(lambda leaf: _as_spec(module, leaf), given, is_array)), {})
         waiting = [p for p in module.state().values() if not p.is_ready]
         _require_sizes(waiting)
-        request(module, init, seed, force=init is not None or (seed is not None and not waiting))
+        module.initialize(init, seed=seed, force=init is not None or (seed is not None and not waiting))
 
 
-def _as_spec(module: Module, value: Any) -> Any:
-    owner = (
-        registry.owner_of(value) if hasattr(value, "shape") and not isinstance(value, TensorSpec) else None
-    )
+def _is_spec(value: Any) -> bool:
+    return isinstance(value, TensorSpec)
+
+
+def _as_spec(module: Tree, value: Any) -> Any:
+    owner = None if _is_spec(value) else registry.owner_of(value)
     if owner is None:
         return value
     spec = owner.spec(value)
     return TensorSpec(spec.shape, module.dtype if spec.dtype in FLOATS else spec.dtype)
 
 
-def gradients(module: Module, loss: Callable[..., Any], inputs: tuple[Any, ...]) -> dict[str, Any]:
+def gradients(
+    module: Tree, loss: Callable[..., Any], inputs: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
     """Return gradients by canonical path; see `Module.gradients`."""
-    with _LOCK, _all_or_nothing(module):
-        _choose_backend(module, list(inputs))
+    with locked(module), natives_kept(module):
+        _choose_backend(module, flatten((inputs, named), is_array)[0])
         binding = bound(module)
-        values = [prepare(module, binding, value) for value in inputs]
-        make_ready(module, binding, values, {})
+        arguments = by_position(module, inputs, named) if named else inputs
+        values, structure = prepared(module, binding, *flatten((arguments, {}), is_array))
+        make_ready(module, binding, values, structure)
         binding.has_runs = True
-        found = binding.adapter.gradients(binding, module, loss, tuple(values))
+        found = binding.adapter.gradients(binding, module, loss, unflatten(structure, values)[0])
     kept, result = binding.memory.setdefault("gradients", {}), {}
     for path, parameter in module.parameters().items():
         gradient, slot = found.get(id(parameter)), parameter._slot

@@ -4,48 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .errors import (
     InvalidArgumentError,
     ShapeMismatchError,
 )
-from .nn.module import Module
-from .tensor import TensorSpec, input_specs
+from .structure import flatten, is_array
+from .tensor import input_specs
 from .trace import Trace, shapes_kept, shapes_of, tracing_shapes
+from .tree import Tree
 
 
-def infer(module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def infer(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Infer every size from input specs; see `Module.infer`."""
     if not inputs and not named:
         raise InvalidArgumentError.of("infer", "inputs", "the shape of each input", ())
-    specs = input_specs(one_shape(inputs) if inputs else ())
-    keywords = {
-        name: input_specs([value])[0] if isinstance(value, (tuple, TensorSpec, np.ndarray)) else value
-        for name, value in named.items()
-    }
+    specs, keywords = argument_specs(inputs, named)
     with shapes_kept(module), tracing_shapes(module) as trace:
-        output = run_trace(module, tuple(specs), keywords)
+        output = run_trace(module, specs, keywords)
     remember_inputs(trace)
     return output
 
 
-def one_shape(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Accept infer(2, 20) for infer((2, 20))."""
-    return (inputs,) if all(isinstance(size, int) for size in inputs) else inputs
+def argument_specs(
+    inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return specs for shapes, arrays and specs, nested ones too; infer(2, 20) is infer((2, 20))."""
+    if inputs and all(isinstance(size, int) for size in inputs):
+        inputs = (inputs,)
+    specs = input_specs((*inputs, *named.values()))
+    return tuple(specs[: len(inputs)]), dict(zip(named, specs[len(inputs) :]))
 
 
-def run_trace(module: Module, specs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def run_trace(module: Tree, specs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Send specs through a net while tracing; an input without elements raises at once."""
-    for name, spec in (*enumerate(specs), *named.items()):
-        if isinstance(spec, TensorSpec) and 0 in spec.shape[1:]:
-            raise ShapeMismatchError.at(
-                module.label,
-                f"input {name} to have no dimension of size",
-                "zero",
-                spec,
-                "Only the batch, the first axis, may be empty.",
-            )
+    for name, given in (*enumerate(specs), *named.items()):
+        for spec in flatten(given, is_array)[0]:
+            if 0 in spec.shape[1:]:
+                raise ShapeMismatchError.at(
+                    module.label,
+                    f"input {name} to have no dimension of size",
+                    "zero",
+                    spec,
+                    "Only the batch, the first axis, may be empty.",
+                )
     return module(*specs, **named)
 
 

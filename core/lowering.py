@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import registry
-from .adapter import Adapter
-from .binding import Binding, Options, Slot
+from .adapter import Adapter, Binding, Options, Slot
 from .errors import (
     InvalidArgumentError,
     LayerNotSupportedError,
@@ -14,15 +13,16 @@ from .errors import (
 )
 from .init.streams import cast
 from .initialize import store
-from .nn.module import Layer, Module
-from .parameter import Buffer, Parameter
+from .parameter import Parameter
+from .snapshot import Snapshot, all_or_nothing
 from .tensor import FLOATS, dtype_name
+from .tree import INTERNAL, Tree, is_module
 
 DATA_FORMATS = ("channels_first", "channels_last")
 
 
 def to(
-    module: Module,
+    module: Tree,
     backend: str | None,
     device: Any,
     dtype: str | None,
@@ -77,7 +77,7 @@ def _recompile(binding: Binding, options: Options) -> None:
     binding.forget_runs()
 
 
-def bind(root: Module, adapter: Adapter, options: Options) -> Binding:
+def bind(root: Tree, adapter: Adapter, options: Options) -> Binding:
     """Lower the tree of `root`, carrying ready values along; on failure all is as before."""
     adapter.check_options(options)
     parameters = list(root.state().values())
@@ -90,42 +90,34 @@ def bind(root: Module, adapter: Adapter, options: Options) -> Binding:
                 f"{other.adapter.name}; one net can't be native twice.\n"
                 "  Lower the net that contains both, or copy.deepcopy one of them."
             )
-    before = [(p, p._slot, p._value) for p in parameters]
-    bindings = [(module, module._isomorph.binding) for module in modules]
-    old_options = root._isomorph.options
-    binding = Binding(adapter, root, options)
+    internals = [module._isomorph for module in modules]
+    before = Snapshot().keep(parameters, "_slot", "_value").keep(internals, "binding")
+    binding = Binding(adapter, root, options, lower)
     values = [p.numpy() if p.is_ready else None for p in parameters]
-    frozen = [p for p in parameters if not p.trainable and not isinstance(p, Buffer)]
-    try:
+    frozen = [p for p in parameters if not p.trainable and p.is_learned]
+    with all_or_nothing(before.keep([root._isomorph], "options")):
         root._isomorph.options = options
         binding.native(root)
         for parameter, value in zip(parameters, values):
             slots = binding.slots.get(id(parameter), [])
             parameter._slot = slots[0] if slots else None
             parameter._value = None if value is None else cast(value, parameter.dtype)
-        for module in modules:
-            module._isomorph.binding = binding
-            module._isomorph.forget_runs()
+        for each in internals:
+            each.binding = binding
+            each.forget_runs()
         for parameter in frozen:
             parameter.trainable = False
         store(parameters)
         adapter.set_mode(binding)
-    except BaseException:
-        root._isomorph.options = old_options
-        for parameter, slot, value in before:
-            parameter._slot, parameter._value = slot, value
-        for module, each in bindings:
-            module._isomorph.binding = each
-        raise
     return binding
 
 
-def _replaces(root: Module, other: Module) -> bool:
+def _replaces(root: Tree, other: Tree) -> bool:
     """Whether a part was lowered alone before it became part of this net."""
     return other is not root and any(module is other for _, module in root.named_modules())
 
 
-def lower(binding: Binding, module: Module) -> Any:
+def lower(binding: Binding, module: Tree) -> Any:
     """Return a new native object for one module and everything inside it."""
     adapter = binding.adapter
     lowering, layouts = _table_entry(adapter, module)
@@ -133,10 +125,11 @@ def lower(binding: Binding, module: Module) -> Any:
         native = lowering(module, binding)
     else:
         attributes = {
-            name: binding.native(value) if isinstance(value, Module) else value
+            name: binding.native(value) if is_module(value) else value
             for name, value in vars(module).items()
-            if name != "_isomorph" and not isinstance(value, Parameter)
+            if name != INTERNAL and not isinstance(value, Parameter)
         }
+        attributes["data_format"] = binding.options.data_format
         native = adapter.compose(module, attributes, binding)
     for name, parameter in module.own_parameters().items():
         layout = layouts.get(name, name)
@@ -146,31 +139,31 @@ def lower(binding: Binding, module: Module) -> Any:
     return native
 
 
-def _table_entry(adapter: Adapter, module: Module) -> tuple[Any, Any]:
-    """Return the lowering for a module's type, (None, {}) for a net with its own `forward`."""
+def _table_entry(adapter: Adapter, module: Tree) -> tuple[Any, Any]:
+    """Return the lowering for a module's type, (None, {}) for one that is composed of its `forward`."""
     kind = type(module)
     for cls in kind.__mro__:
         entry = adapter.table.get(cls)
         if entry is not None and (cls is kind or _inherits_forward(kind, cls)):
             return entry
-    if isinstance(module, Layer):
+    if module._is_layer and getattr(kind.forward, "_is_rule", False):
         able = ", ".join(sorted(cls.__name__ for cls in adapter.table))
         raise LayerNotSupportedError.at(
             module.label,
             adapter.name,
             kind.__name__,
             f"It can lower: {able}.\n  Add a lowering with @Adapter.lowers({kind.__name__}), "
-            "or write the layer as a Module with a forward in isomorph.ops.",
+            "or give the layer a forward in isomorph.ops.",
         )
     return None, {}
 
 
-def _inherits_forward(kind: type, cls: type) -> bool:
+def _inherits_forward(kind: Any, cls: Any) -> bool:
     """Whether a subclass of a layer computes just as the layer does."""
-    return issubclass(kind, Layer) and issubclass(cls, Layer) and kind.forward is cls.forward
+    return kind._is_layer and cls._is_layer and kind.forward is cls.forward
 
 
-def bound(module: Module) -> Binding:
+def bound(module: Tree) -> Binding:
     """Return the module's binding, lowering its net to the default backend if it has none."""
     module._check_ready()
     own = module._isomorph.binding

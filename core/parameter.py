@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import enum
-import itertools
-import re
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,15 +16,39 @@ from .errors import (
     ShapeMismatchError,
     StructureError,
 )
-from .init.laws import Array, Ones, Zeros
-from .init.streams import draw, numpy_dtype
+from .init.laws import Array
+from .init.streams import numpy_dtype
+from .initialize import (
+    Request,
+    check_law,
+    compile_pattern,
+    draw_one,
+    enclosing,
+    request,
+    resolve_law,
+    siblings,
+    store,
+)
 from .shape import Shape, Size, parameter_shape, unknown_to_none
-from .tensor import Operators, TensorSpec, dtype_name
-from .trace import tracing
+from .tensor import Operators, TensorSpec, as_spec, dtype_name
+from .tracing import current, tracing
 
-if TYPE_CHECKING:
-    from .binding import Slot
-    from .nn.module import Module
+
+class Place(Protocol):
+    """Where a lowered net keeps a parameter."""
+
+    binding: Any
+
+    @property
+    def is_ready(self) -> bool: ...
+    @property
+    def trainable(self) -> bool | None: ...
+    def known_shape(self) -> Shape | None: ...
+    def read(self) -> Array: ...
+    def write(self, canonical: Array) -> None: ...
+    def native(self) -> Any: ...
+    def gradient(self) -> Array | None: ...
+    def set_trainable(self, trainable: bool) -> None: ...
 
 
 class State(str, enum.Enum):
@@ -63,6 +85,7 @@ class Parameter(Operators):
     """
 
     kind = "parameter"
+    is_learned = True
 
     def __init__(self, shape: Any, init: Any = None, dtype: str | None = None, role: str = "weight") -> None:
         where = f"nn.{type(self).__name__}"
@@ -76,16 +99,16 @@ class Parameter(Operators):
         self._has_size_of_others = False
         self._trainable = True
         self.role = role
-        self._requests: list[Request] = []
+        self.requests: list[Request] = []
         self._value: Array | None = None
-        self._slot: Slot | None = None
-        self._owner: weakref.ref[Module] | None = None
+        self._slot: Place | None = None
+        self._owner: weakref.ref[Any] | None = None
         self._name = ""
 
     # What it is.
 
     @property
-    def owner(self) -> Module | None:
+    def owner(self) -> Any:
         """The module that holds it, the first one if it is shared."""
         return self._owner() if self._owner else None
 
@@ -135,14 +158,12 @@ class Parameter(Operators):
     @property
     def is_ready(self) -> bool:
         """Whether it has values."""
-        return self._value is not None or (
-            self._slot is not None and self._slot.binding.adapter.is_ready(self._slot)
-        )
+        return self._value is not None or (self._slot is not None and self._slot.is_ready)
 
     @property
     def is_requested(self) -> bool:
         """Whether `initialize` was called on it, its layer or a net around it."""
-        return bool(self._requests) or any(m.requests for _, m in self._enclosing())
+        return bool(self.requests) or any(m._isomorph.requests for m in enclosing(self))
 
     @property
     def trainable(self) -> bool:
@@ -158,7 +179,7 @@ class Parameter(Operators):
         """
         if self._slot is not None:
             # Its user may have frozen the framework's own parameter.
-            found = self._slot.binding.adapter.trainable(self._slot)
+            found = self._slot.trainable
             self._trainable = self._trainable if found is None else found
         return self._trainable
 
@@ -197,24 +218,22 @@ class Parameter(Operators):
         if not fits:
             hint = "Values are given in the canonical layout, that of shape."
             raise ShapeMismatchError.at(self.name, "values of shape", old, Shape(shape), hint)
-        for other in self._siblings() if self._has_size_of_others else ():
+        for other in siblings(self) if self._has_size_of_others else ():
             if other._shape.is_known and other._shape != shape:
                 hint = f"{other.name} beside it has that size already."
                 raise ShapeMismatchError.at(self.name, "values of shape", other._shape, Shape(shape), hint)
         values = np.array(values, dtype=numpy_dtype(self.dtype), order="C")
-        if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
+        if self._slot is not None and self._slot.is_ready:
             self._slot.write(values)
         else:
-            from .initialize import store
-
             self._shape, self._value = Shape(shape), values
             store([self])
 
     def initialize(self, init: Any = None, *, seed: int | None = None, force: bool = False) -> Parameter:
         """Ask for values from a law; see `Module.initialize`."""
-        from .initialize import request
-
-        request(self, init, seed, force)
+        root = self.owner.root if self.owner is not None else None
+        inside = {self.name: self}
+        request(self.name, init, seed, force, root=root, inside=inside, holders=[self], patterns=False)
         return self
 
     @property
@@ -234,8 +253,8 @@ class Parameter(Operators):
         """The gradient as an array in the canonical layout; None if there is none yet."""
         return self._ready_slot("gradient").gradient()
 
-    def _ready_slot(self, what: str) -> Slot:
-        if self._slot is not None and self._slot.binding.adapter.is_ready(self._slot):
+    def _ready_slot(self, what: str) -> Place:
+        if self._slot is not None and self._slot.is_ready:
             return self._slot
         raise DeferredInitializationError.at(self.name, self._shape, self._why_waiting(), what)
 
@@ -247,7 +266,7 @@ class Parameter(Operators):
                 f"The size of axis {axes} comes from the input. Call the net on data, or "
                 "net.apply_init(inputs), before reading values."
             )
-        waiting = [p.name for p in self._siblings() if not p._shape.is_known]
+        waiting = [p.name for p in siblings(self) if not p._shape.is_known]
         if waiting:
             return (
                 f"It waits for {waiting[0]}, with which its layer is initialized. "
@@ -275,6 +294,12 @@ class Parameter(Operators):
             raise StructureError(
                 f"{self.name} takes part in arithmetic outside a forward; use {self.name}.numpy()."
             )
+        if self.owner is None:
+            raise StructureError(
+                f"forward uses a {type(self).__name__} of shape {self._shape} that is not part of the net.\n"
+                "  Assign it to an attribute of its module, alone or in a list or dict."
+            )
+        current().require_inside(self.owner)
         if not self._shape.is_known:
             raise DeferredInitializationError.at(
                 self.name,
@@ -294,22 +319,14 @@ class Parameter(Operators):
         kept = {"_value": value, "_dtype": dtype, "_trainable": self.trainable}
         return {**self.__dict__, **kept, "_slot": None, "_owner": None}
 
-    # Drawing.
-
-    def _siblings(self) -> list[Parameter]:
-        owner = self.owner
-        return [self] if owner is None else list(owner.own_parameters().values())
-
-    def _enclosing(self) -> Iterator[tuple[int, Module]]:
-        """Yield (distance, module) from its owner outwards."""
-        module, distance = self.owner, 0
-        while module is not None:
-            yield distance, module
-            module, distance = module.parent, distance + 1
-
     def draw(self) -> Array:
         """Return new values from its law; nothing is stored."""
-        return draw(resolve_law(self), resolve_seed(self), self.name, self._shape.known(), self.dtype)
+        return draw_one(self)
+
+    def detach(self) -> None:
+        """Keep the values in the parameter itself instead of in a native module."""
+        self._value = self.numpy() if self.is_ready else None
+        self._trainable, self._slot = self.trainable, None
 
     def take(self) -> Array:
         """Return the values to hand to a framework: those waiting here, else newly drawn ones."""
@@ -325,6 +342,26 @@ class Buffer(Parameter):
     """
 
     kind = "buffer"
+    is_learned = False
+
+    def update(self, value: Any) -> None:
+        """Replace the values inside a `forward`, as a layer's running statistics are.
+
+        It holds for reads later in the same call, in every backend, compiled or not, and is undone
+        if the call fails. Outside a forward it is `set`.
+
+        Raises `ShapeMismatchError` for a value of another shape.
+        """
+        trace = current()
+        if trace is None:
+            self.set(value)
+            return
+        spec, known = as_spec(value), self.spec()
+        if any(isinstance(size, int) and size != old for size, old in zip(spec.shape, known.shape)) or (
+            spec.ndim != known.ndim
+        ):
+            raise ShapeMismatchError.at(self.name, "an update of shape", self._shape, spec)
+        trace.updates = True
 
     @property
     def trainable(self) -> bool:
@@ -336,99 +373,6 @@ class Buffer(Parameter):
         if trainable:
             hint = "Declare it as nn.Parameter if it is to be learned."
             raise StructureError(f"{self.name} is a buffer, which is never trained.\n  {hint}")
-
-
-class Request:
-    """One call of `initialize`: a law or patterns, a seed; a later one has a greater order."""
-
-    _orders = itertools.count(1)
-
-    def __init__(self, law: Any, patterns: dict[re.Pattern[str], Any], seed: int | None) -> None:
-        self.law, self.patterns, self.seed, self.order = law, patterns, seed, next(self._orders)
-
-    def seed_alone(self) -> Request:
-        """Return what is left where laws are forgotten: the seed, as old as it is."""
-        left = Request(None, {}, self.seed)
-        left.order = self.order
-        return left
-
-
-def resolve_law(parameter: Parameter) -> Any:
-    """Return the law that applies to a parameter.
-
-    In order: a request on it or its own layer, a pattern, its constructor's law, the nearest
-    enclosing module's request, the whole net's, the default. The later of two of a rank wins.
-    """
-    best: tuple[tuple[int, int, int], Any] | None = None
-
-    def offer(rank: int, nearness: int, order: int, law: Any) -> None:
-        nonlocal best
-        if law is not None and (best is None or (rank, nearness, order) >= best[0]):
-            best = ((rank, nearness, order), law)
-
-    offer(0, 0, 0, parameter._default)
-    offer(2, 0, 0, parameter._law)
-    if not isinstance(parameter, Buffer):
-        for own in parameter._requests:
-            offer(4, 0, own.order, own.law)
-        for distance, module in parameter._enclosing():
-            for request in module.requests:
-                own_layer = distance == 0
-                law = (
-                    request.law
-                    if parameter.role == "weight" or request.law is None
-                    else (Ones() if parameter.role == "scale" else Zeros())
-                )
-                offer(4 if own_layer else 1, 0 if own_layer else -distance, request.order, law)
-                path = parameter.name.removeprefix(f"{module.path}." if module.path else "")
-                for pattern, pattern_law in request.patterns.items():
-                    if pattern.fullmatch(path):
-                        offer(3, 0, request.order, pattern_law)
-    return best[1] if best else default_law(parameter)
-
-
-def default_law(parameter: Parameter) -> Any:
-    """Return the law of a parameter that nobody named one for."""
-    from .init.laws import Kaiming, Normal
-
-    if parameter.role == "bias" or isinstance(parameter, Buffer):
-        return Zeros()
-    if parameter.role == "scale":
-        return Ones()
-    return Kaiming(a=5**0.5) if len(parameter.shape) > 1 else Normal(1.0)
-
-
-def resolve_seed(parameter: Parameter) -> int:
-    """Return the seed of the latest request that names one, else the net's own."""
-    requests = list(parameter._requests)
-    for _, module in parameter._enclosing():
-        requests += module.requests
-    named = [request for request in requests if request.seed is not None]
-    if named:
-        seed = max(named, key=lambda request: request.order).seed
-        assert seed is not None
-        return seed
-    owner = parameter.owner
-    return owner.root.entropy() if owner is not None else fresh_seed()
-
-
-def fresh_seed() -> int:
-    """Return a seed from the system's randomness."""
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-
-
-def check_law(where: str, law: Any) -> Any:
-    """Return the law if it can be called, an instance for a class; raises `InvalidArgumentError`."""
-    if isinstance(law, type):
-        try:
-            return law()
-        except TypeError:
-            pass
-    elif law is None or callable(law):
-        return law
-    raise InvalidArgumentError.of(
-        where, "init", "a law such as init.Normal(0.01) or f(name, shape, dtype, generator)", law
-    )
 
 
 def parameter_values_shape(values: Array) -> tuple[int, ...]:
@@ -476,11 +420,3 @@ class ParameterMapping(Mapping[str, Parameter]):
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
         return "\n".join(lines) if rows else "no parameters"
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return a compiled pattern; raises `InvalidArgumentError` if it is not one."""
-    try:
-        return re.compile(pattern)
-    except re.error as cause:
-        raise InvalidArgumentError.of("pattern", "it", f"a regular expression ({cause})", pattern) from cause

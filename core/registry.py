@@ -19,11 +19,9 @@ from .adapter import Adapter
 from .errors import (
     BackendBrokenError,
     BackendNotInstalledError,
-    ForwardError,
     InvalidArgumentError,
     UnknownBackendError,
 )
-from .ops.table import Ops
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -168,24 +166,6 @@ def owner_of(value: Any) -> Adapter | None:
 def default_backend() -> str:
     """Return the backend that ``ISOMORPH_BACKEND`` names, else the reference."""
     return info(os.environ.get("ISOMORPH_BACKEND") or DEFAULT).name
-
-
-def ops_of(value: Any) -> Ops:
-    """Return the table of functions for a tensor; numbers count as the reference's."""
-    from .ops.abstract import ABSTRACT
-    from .tensor import Operators
-
-    if isinstance(value, Operators):
-        return ABSTRACT
-    adapter = owner_of(value)
-    if adapter is None and isinstance(value, (bool, int, float)):
-        adapter = backend(DEFAULT)
-    if adapter is None:
-        raise ForwardError(
-            f"ops received a {type(value).__name__}, which is no backend's tensor.\n"
-            "  Pass NumPy arrays, a framework's tensors or numbers."
-        )
-    return adapter.ops
 
 
 def _requirements(point: EntryPoint) -> list[str]:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from . import registry
+from .convert import to_numpy
 from .errors import BackendNotInstalledError
 from .nn.module import Module
+from .structure import flatten, is_array
 from .target import Target
 
 LATER_CALLS = 5
@@ -53,8 +55,8 @@ def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_f
         result.backend = adapter.name
         net = target.make().initialize(seed=seed).to(adapter.name, data_format=data_format).eval()
         result.before = repr(net.parameters())
-        result.first_call, output = _timed(lambda: adapter_output(adapter, net(*inputs)))
-        times = [_timed(lambda: adapter_output(adapter, net(*inputs)))[0] for _ in range(LATER_CALLS)]
+        result.first_call, output = _timed(lambda: to_numpy(net(*inputs)))
+        times = [_timed(lambda: to_numpy(net(*inputs)))[0] for _ in range(LATER_CALLS)]
     except BackendNotInstalledError as error:
         return Result(backend, "not installed", str(error))
     except Exception as error:
@@ -113,22 +115,9 @@ def difference(a: Any, b: Any) -> float:
     )
 
 
-def adapter_output(adapter: Any, output: Any) -> Any:
-    """Return an output with every native tensor as an array; waits for the framework."""
-    if isinstance(output, dict):
-        return {name: adapter_output(adapter, value) for name, value in output.items()}
-    if isinstance(output, (tuple, list)):
-        return [adapter_output(adapter, value) for value in output]
-    return adapter.to_numpy(output) if adapter.owns(output) else np.asarray(output)
-
-
 def leaves(output: Any) -> list[Any]:
     """Return the arrays in a nested output, in order."""
-    if isinstance(output, dict):
-        return [leaf for value in output.values() for leaf in leaves(value)]
-    if isinstance(output, list):
-        return [leaf for value in output for leaf in leaves(value)]
-    return [output]
+    return flatten(output, is_array)[0]
 
 
 def _plain(value: Any) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
-from typing import NoReturn, SupportsIndex
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex
 
 from .errors import ForwardError, InvalidArgumentError
+from .tracing import current
 
 Monomial = tuple[object, ...]
 
@@ -31,9 +33,19 @@ class Dim:
         self._terms = terms
 
     @classmethod
-    def symbol(cls, name: str) -> Dim:
-        """Return the size that goes by this name."""
-        return cls({(name,): 1})
+    def symbol(cls, name: str, value: int | None = None) -> Dim:
+        """Return the size that goes by this name; with a value, it can answer questions."""
+        return cls({(name if value is None else _Known(name, value),): 1})
+
+    def value(self) -> int | None:
+        """Return the number it stands for; None if a size in it was left open."""
+        total = 0
+        for key, factor in self._terms.items():
+            sizes = [getattr(name, "value", None) for name in key]
+            if None in sizes:
+                return None
+            total += factor * math.prod(sizes)  # type: ignore[arg-type]
+        return total
 
     def __add__(self, other: Size) -> Size:
         return _collect([*self._terms.items(), *_terms(other).items()])
@@ -79,13 +91,56 @@ class Dim:
                 return _collect((reduced[key] or (), f) for key, f in self._terms.items()) // divisor
         return 1 if self == other else _collect([((_Quotient(self, other),), 1)])
 
-    def _open(self, *_: object) -> NoReturn:
-        raise ForwardError(
-            f"forward asked whether or how large {self} is, but that size was left open.\n"
-            "  Give it a number in infer, or write the choice with ops.where."
-        )
+    def ask(self, what: str, operation: Callable[..., Any], *others: Any) -> Any:
+        """Answer a question that Python asks, and let the pass under way know of it.
 
-    __lt__ = __le__ = __gt__ = __ge__ = __index__ = __mod__ = __pow__ = __truediv__ = __bool__ = _open
+        Raises `ForwardError` where the size was left open.
+        """
+        sizes = [other.value() if isinstance(other, Dim) else other for other in (self, *others)]
+        if None in sizes:
+            raise ForwardError(
+                f"forward asked whether or how large {self} is, but that size was left open.\n"
+                "  Give it a number in infer, or write the choice with ops.where."
+            )
+        trace = current()
+        if trace is not None:
+            trace.asks.add(what)
+        return operation(*sizes)
+
+    def __lt__(self, other: Any) -> Any:
+        return self.ask("size", operator.lt, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.ask("size", operator.le, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.ask("size", operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.ask("size", operator.ge, other)
+
+    def __mod__(self, other: Any) -> Any:
+        return self.ask("size", operator.mod, other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self.ask("size", operator.pow, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.ask("size", operator.truediv, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.ask("size", lambda size, number: number / size, other)
+
+    def __index__(self) -> int:
+        return self.ask("size", operator.index)  # type: ignore[no-any-return]
+
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        return self.ask("size", float)  # type: ignore[no-any-return]
+
+    def __bool__(self) -> bool:
+        return self.ask("size", bool)  # type: ignore[no-any-return]
 
     def __rfloordiv__(self, other: int) -> Size:
         return Dim.symbol(f"({other}//({self}))")
@@ -93,11 +148,32 @@ class Dim:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    # Our own rules compare formulas; what a user's forward compares is a question about the size.
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dim) and self._terms == other._terms
+        same = isinstance(other, Dim) and self._terms == other._terms
+        if same or _asked_by_us() or self.value() is None:
+            return same
+        return bool(self.ask("size", operator.eq, other))
+
+    def __ne__(self, other: object) -> bool:
+        same = isinstance(other, Dim) and self._terms == other._terms
+        if same or _asked_by_us() or self.value() is None:
+            return not same
+        return bool(self.ask("size", operator.ne, other))
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._terms.items()))
+        if _asked_by_us() or self.value() is None:
+            return hash(frozenset(self._terms.items()))
+        return self.ask("size", hash)  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        return repr(self) if _asked_by_us() or self.value() is None else self.ask("size", str)
+
+    def __format__(self, form: str) -> str:
+        if _asked_by_us() or self.value() is None:
+            return format(repr(self), form)
+        return self.ask("size", lambda size: format(size, form))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         text = ""
@@ -111,11 +187,34 @@ class Dim:
         return text
 
 
+def _asked_by_us() -> bool:
+    """Return whether the code that used an operator of `Dim` is Isomorph's own."""
+    return str(sys._getframe(2).f_globals.get("__name__", "")).startswith("isomorph.")
+
+
+class _Known(str):
+    """A name of a size whose value is known, though formulas keep it open."""
+
+    value: int
+
+    def __new__(cls, name: str, value: int) -> _Known:
+        known = super().__new__(cls, name)
+        known.value = value
+        return known
+
+
 class _Quotient:
     """The floor of one size divided by another, kept whole inside a formula."""
 
     def __init__(self, dividend: Dim, divisor: Size) -> None:
         self.dividend, self.divisor = dividend, divisor
+
+    @property
+    def value(self) -> int | None:
+        """The number it stands for, None if a size in it was left open."""
+        divisor = self.divisor.value() if isinstance(self.divisor, Dim) else self.divisor
+        dividend = self.dividend.value()
+        return None if dividend is None or divisor is None else dividend // divisor
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Quotient) and str(self) == str(other)
@@ -238,3 +337,10 @@ def product(sizes: Iterable[Size]) -> Size:
     for size in sizes:
         total = total * size
     return total
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return (before, after) of ``padding="same"``: the TensorFlow rule, extra at the end."""
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .inference import argument_specs, run_trace
+from .parameter import Parameter
 from .shape import Dim, Size, format_shape, product
-from .tensor import TensorSpec, input_specs
+from .structure import parts_of
+from .tensor import TensorSpec
 from .trace import Call, shapes_kept, tracing_shapes
-
-if TYPE_CHECKING:
-    from .nn.module import Module
-    from .parameter import Parameter
+from .tree import Tree
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,18 @@ class Summary:
     __repr__ = __str__
 
 
-def summarize(module: Module, inputs: tuple[Any, ...]) -> Summary:
+def summarize(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Summary:
     """Return the summary of a net, after a dry run if inputs are given; nothing is changed."""
-    if not inputs:
+    if not inputs and not named:
         return _table(module, {})
-    from .inference import one_shape, run_trace
-
-    specs = tuple(input_specs(one_shape(inputs)))
+    specs, keywords = argument_specs(inputs, named)
     with shapes_kept(module, always=True):
         with tracing_shapes(module) as trace:
-            run_trace(module, specs, {})
+            run_trace(module, specs, keywords)
         return _table(module, trace.calls)
 
 
-def _table(module: Module, calls: dict[int, Call]) -> Summary:
+def _table(module: Tree, calls: dict[int, Call]) -> Summary:
     rows, seen = [], set[int]()
     for path, inside in module.named_modules():
         own = {name: p for name, p in inside.own_parameters().items() if id(p) not in seen}
@@ -109,8 +107,8 @@ def _count(parameter: Parameter) -> Size:
 def _output(output: Any) -> str:
     if isinstance(output, TensorSpec):
         return format_shape(output.shape)
-    if isinstance(output, dict):
-        return ", ".join(f"{name}: {_output(value)}" for name, value in output.items())
-    if isinstance(output, (tuple, list)):
-        return ", ".join(_output(value) for value in output)
-    return type(output).__name__
+    keys, items = parts_of(output) or (None, None)
+    if items is None:
+        return type(output).__name__
+    texts = map(_output, items)
+    return ", ".join(texts if keys is None else (f"{key}: {text}" for key, text in zip(keys, texts)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .errors import ForwardError, InvalidArgumentError
 from .shape import Dim, Size, broadcast, format_shape
-from .trace import tracing
+from .structure import flatten, is_array, parts_of, unflatten
+from .tracing import tracing
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -153,9 +155,7 @@ class TensorSpec(Operators):
         return hash((self.shape, self.dtype))
 
     def __len__(self) -> int:
-        if not self.shape or isinstance(self.shape[0], Dim):
-            raise ForwardError(f"the length of {self} is not known; use ops.shape(x)[0].")
-        return int(self.shape[0])
+        return self._length("len")
 
     def _no_values(self, wanted: str) -> ForwardError:
         return ForwardError(
@@ -173,7 +173,13 @@ class TensorSpec(Operators):
         raise self._no_values("a number")
 
     def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))
+        return (self[i] for i in range(self._length("iter")))
+
+    def _length(self, what: str) -> int:
+        size = self.shape[0] if self.shape else None
+        if size is None or (isinstance(size, Dim) and size.value() is None):
+            raise ForwardError(f"the length of {self} is not known; use ops.shape(x)[0].")
+        return int(size.ask(what, int)) if isinstance(size, Dim) else int(size)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self._no_values("an array")
@@ -287,11 +293,28 @@ def _sliced(size: Size, key: slice) -> Size:
 
 
 def input_specs(inputs: Iterable[Any]) -> list[Any]:
-    """Return specs for what a user gave `infer`: shapes, arrays, specs. None sizes become symbols.
+    """Return specs for what a user gave `infer`: shapes, arrays, specs, and containers of them.
 
-    The first axis of every input is the batch ``n``; other open sizes get a name of their own.
+    None sizes become symbols: the first axis of every input is the batch ``n``; other open sizes get a
+    name of their own.
     """
-    return [_input_spec(position, given) for position, given in enumerate(inputs)]
+    count = itertools.count()
+    return [_nested_spec(count, given) for given in inputs]
+
+
+def _nested_spec(count: Iterator[int], given: Any) -> Any:
+    parts = None if _is_shape(given) or isinstance(given, TensorSpec) else parts_of(given)
+    if parts is None:
+        return _input_spec(next(count), given)
+    leaves, structure = flatten(given, lambda each: _is_shape(each) or parts_of(each) is None)
+    return unflatten(structure, [_input_spec(next(count), leaf) for leaf in leaves])
+
+
+def _is_shape(given: Any) -> bool:
+    """Return whether a value is written as a shape: a tuple or list with nothing nested in it."""
+    return type(given) in (tuple, list) and not any(
+        parts_of(each) is not None or is_array(each) for each in given
+    )
 
 
 def _input_spec(position: int, given: Any) -> Any:
@@ -303,7 +326,7 @@ def _input_spec(position: int, given: Any) -> Any:
         shape, dtype = tuple(int(size) for size in given.shape), dtype_name(given.dtype)
         if isinstance(given, np.ndarray) and dtype in FLOATS:
             dtype = None  # converted to the net's own type when it is called
-    elif given is None or isinstance(given, (bool, types.FunctionType)):
+    elif given is None or isinstance(given, (bool, int, float, str, types.FunctionType)):
         return given
     else:
         raise InvalidArgumentError.of(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-from .errors import ForwardError, IsomorphError
-
-if TYPE_CHECKING:
-    from .nn.module import Module
-
-_current: ContextVar[Trace | None] = ContextVar("isomorph_trace", default=None)
+from .errors import ForwardError, IsomorphError, StructureError
+from .snapshot import Snapshot, all_or_nothing
+from .structure import flatten, is_array
+from .tracing import traced_by
+from .tree import Tree
+from .watch import Watch
 
 
 class Call:
@@ -20,7 +20,7 @@ class Call:
 
     __slots__ = ("inputs", "module", "output")
 
-    def __init__(self, module: Module, inputs: tuple[Any, ...]) -> None:
+    def __init__(self, module: Tree, inputs: tuple[Any, ...]) -> None:
         self.module, self.inputs = module, inputs
         self.output: Any = None
 
@@ -28,20 +28,25 @@ class Call:
 class Trace:
     """The pass under way: the net's options and, in order of first call, its modules."""
 
-    def __init__(self, root: Module) -> None:
+    def __init__(self, root: Tree) -> None:
         top = root.root
-        self.data_format: str = top.data_format
+        self.options = top._isomorph.options
         self.calls: dict[int, Call] = {}
+        self.inside = {id(module) for _, module in top.named_modules()}
+        self.asks: set[str] = set()
+        """What forward asked in Python of the batch's size: "size", "len", "iter"."""
+        self.by_keyword: set[int] = set()
+        """Layers that a forward called by keyword, by id."""
+        self.updates = False
+        """Whether a forward updates buffers."""
+        self.builds = 0
+        """How many `build` hooks are under way."""
 
-    def call(self, module: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def call(self, module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Run one module on specs and return the spec of its output."""
-        call = self.calls.get(id(module))
+        self.require_inside(module)
         try:
-            if call is None:
-                given = (*inputs, *named.values())
-                call = self.calls[id(module)] = Call(module, given)
-                module.fill(given)
-            output = module.forward(*inputs, **named)
+            output = self._answer(module, inputs, named)
         except IsomorphError as error:
             _locate(error, module)
             raise
@@ -58,56 +63,110 @@ class Trace:
                 f"{module.label}: forward returned nothing.\n  End it with a return statement.",
                 path=module.label,
             )
+        call = self.calls[id(module)]
         call.output = call.output if call.output is not None else output
         return output
 
+    def _answer(self, module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        rules = has_rule(type(module))
+        if named and rules:
+            self.by_keyword.add(id(module))
+            inputs, named = by_position(module, inputs, named), {}
+        if id(module) not in self.calls:
+            given = (*inputs, *named.values())
+            self.calls[id(module)] = Call(module, given)
+            if not rules:
+                self._build(module, given)
+        return (module.infer_shapes if rules else module.forward)(*inputs, **named)
 
-def current() -> Trace | None:
-    """Return the pass under way in this thread, if any."""
-    return _current.get()
+    def _build(self, module: Tree, given: tuple[Any, ...]) -> None:
+        self.builds += 1
+        try:
+            module.fill(tuple(leaf for leaf in flatten(given, is_array)[0]))
+        finally:
+            self.builds -= 1
+
+    def require_inside(self, module: Tree) -> None:
+        """Raise `StructureError` for a module that forward reaches outside the net's tree."""
+        if id(module) not in self.inside:
+            kind = type(module).__name__
+            raise StructureError(
+                f"forward uses a {kind} that is not part of the net: its parameters would be in no list, "
+                "no seed and no mode would reach it.\n  Assign it to an attribute of its module, alone or "
+                "in a list or dict (a set, a plain object or a closure holds no modules).",
+                path=module.label,
+            )
+
+    def require_no_assignment(self, module: Tree, name: str) -> None:
+        """Raise `StructureError` where a forward, and no `build`, assigns an attribute."""
+        if self.builds or id(module) not in self.inside:
+            return
+        raise StructureError(
+            f"{module.label}: forward assigns self.{name}; a compiled call would do so once, or never.\n"
+            "  Return the value, pass it in, or keep it in an nn.Buffer and call its update.",
+            path=module.label,
+        )
 
 
-def tracing() -> bool:
-    """Return whether sizes are being inferred in this thread."""
-    return _current.get() is not None
+def by_position(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a call's inputs in the order in which a layer's rule, or a net's forward, takes them.
 
-
-@contextmanager
-def shapes_kept(root: Module, always: bool = False) -> Iterator[None]:
-    """On any exception inside, or always, give every parameter the shape it had before."""
-    before = [(parameter, parameter._shape) for parameter in root.state().values()]
+    Raises `ForwardError` for a name that it does not take.
+    """
+    kind = type(module)
+    function = module.infer_shapes if has_rule(kind) else module.forward
+    signature = inspect.signature(function)
     try:
-        yield
-    except BaseException:
-        always = True
-        raise
-    finally:
-        if always:
-            for parameter, shape in before:
-                parameter._shape = shape
+        bound = signature.bind(*inputs, **named)
+    except TypeError as cause:
+        takes = ", ".join(signature.parameters)
+        raise ForwardError(
+            f"{module.label}: {kind.__name__} takes ({takes}): {cause}.\n  Name its inputs so.",
+            path=module.label,
+        ) from cause
+    if bound.kwargs:  # an input before one that was named has its default
+        bound.apply_defaults()
+    return (*bound.args, *bound.kwargs.values())
+
+
+def has_rule(kind: type) -> bool:
+    """Return whether a rule answers for modules of a class, and no `forward` put in its place."""
+    for cls in kind.__mro__:
+        if "infer_shapes" in vars(cls):
+            return True
+        if "forward" in vars(cls):
+            return False
+    return False
+
+
+def shapes_kept(root: Tree, always: bool = False) -> AbstractContextManager[None]:
+    """On any exception inside, or always, give every parameter the shape it had before."""
+    return all_or_nothing(Snapshot().keep(root.state().values(), "_shape"), always)
 
 
 @contextmanager
-def tracing_shapes(root: Module) -> Iterator[Trace]:
+def tracing_shapes(root: Tree) -> Iterator[Trace]:
     """Let calls of modules inside infer shapes instead of computing.
 
-    What a `forward` stores on its module meanwhile is taken back: it holds no values.
+    What a `build` stores on its module meanwhile is taken back: it holds no values.
     """
-    nets = (module for _, module in root.named_modules() if not hasattr(module, "infer_shapes"))
+    nets = [module for _, module in root.named_modules() if not module._is_layer]
     before = [(module, dict(vars(module))) for module in nets]
-    trace = Trace(root)
-    token = _current.set(trace)
+    held = Watch(root)
     try:
-        yield trace
+        trace = Trace(root)
+        with traced_by(trace):
+            yield trace
+        held.require_unchanged()
     finally:
-        _current.reset(token)
+        held.restore()
         for module, attributes in before:
             if any(attributes.get(name, root) is not value for name, value in vars(module).items()):
                 vars(module).clear()
                 vars(module).update(attributes)
 
 
-def _locate(error: IsomorphError, module: Module) -> None:
+def _locate(error: IsomorphError, module: Tree) -> None:
     """Write the innermost module's path in front of a message that names none, a next step behind."""
     if not hasattr(error, "path"):
         error.path = module.label  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from function_table import TABLE
 
 from isomorph import Adapter, TensorSpec, nn, ops
 from isomorph.errors import ForwardError
-from isomorph.ops.table import Ops
+from isomorph.adapter import Ops
 from isomorph.trace import tracing_shapes
 
 FUNCTIONS = pytest.mark.parametrize("name", TABLE)

@@ -3,8 +3,6 @@
 from ..parameter import Buffer, Parameter, ParameterMapping, State
 from .activations import (
     GELU,
-    Dropout,
-    Flatten,
     LeakyReLU,
     ReLU,
     Sigmoid,
@@ -12,10 +10,12 @@ from .activations import (
     Softmax,
     Tanh,
 )
-from .containers import ModuleDict, ModuleList, Sequential
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv1d, Conv2d
 from .dense import Dense
+from .dropout import Dropout
 from .embedding import Embedding
+from .flatten import Flatten
 from .module import Layer, Module
 from .norm import BatchNorm, LayerNorm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
@@ -40,6 +40,8 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "ParameterMapping",
     "ReLU",
     "Sequential",

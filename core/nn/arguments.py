@@ -11,7 +11,7 @@ from .. import ops
 from ..errors import InvalidArgumentError
 from ..init.laws import FanInUniform, Kaiming
 from ..parameter import Parameter
-from .tree import Tree
+from ..tree import Tree
 
 Padding = int | tuple[int, ...] | str
 Activation = str | Callable[[Any], Any] | None

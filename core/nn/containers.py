@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from ..errors import InvalidArgumentError
+from ..parameter import Parameter
+from ..tree import Tree
 from .module import Module
 
 
-class ModuleList(Module):
+class ModuleList(Module, holds=(list, Tree)):
     """Modules in a row, as an attribute of a net; it has no `forward` of its own.
 
     >>> blocks = nn.ModuleList([nn.Dense(3), nn.Dense(2)])
@@ -74,7 +76,7 @@ class ModuleList(Module):
         setattr(self, str(range(self.length)[index]), module)
 
 
-class Sequential(ModuleList):
+class Sequential(ModuleList, describes=True):
     """Modules called one after the other.
 
     >>> net = nn.Sequential(nn.Dense(256), nn.ReLU(), nn.Dense(10))
@@ -93,7 +95,7 @@ class Sequential(ModuleList):
         return x
 
 
-class ModuleDict(Module):
+class ModuleDict(Module, holds=(dict, Tree)):
     """Modules by name, as an attribute of a net; it has no `forward` of its own.
 
     >>> heads = nn.ModuleDict({"digit": nn.Dense(10)})
@@ -109,11 +111,7 @@ class ModuleDict(Module):
             self[name] = module
 
     def __setitem__(self, name: str, module: Module) -> None:
-        reserved = name not in self.names and hasattr(self, name) if isinstance(name, str) else True
-        if reserved or not name or "." in name:
-            raise InvalidArgumentError.of(
-                "nn.ModuleDict", "each name", "a string without dots that is no attribute", name
-            )
+        check_name(self, name, self.names)
         if not isinstance(module, Module):
             raise InvalidArgumentError.of("nn.ModuleDict", "each value", "a module", module)
         setattr(self, name, module)
@@ -148,3 +146,88 @@ class ModuleDict(Module):
     def items(self) -> list[tuple[str, Any]]:
         """Return (name, module) pairs, in order."""
         return [(name, getattr(self, name)) for name in self.names]
+
+
+class ParameterList(Module, holds=(list, Parameter)):
+    """Parameters in a row, as an attribute of a net; a list or tuple of them becomes one.
+
+    >>> gains = nn.ParameterList([nn.Parameter((3,)), nn.Parameter((None,))])
+    >>> len(gains), gains[1].shape
+    (2, (None,))
+    """
+
+    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+        super().__init__()
+        self.length = 0
+        for parameter in parameters:
+            self.append(parameter)
+
+    def append(self, parameter: Parameter) -> None:
+        """Put a parameter at the end."""
+        if not isinstance(parameter, Parameter):
+            raise InvalidArgumentError.of("nn.ParameterList", "each item", "a parameter", parameter)
+        setattr(self, str(self.length), parameter)
+        self.length += 1
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, str(position)) for position in range(self.length))
+
+    def __getitem__(self, index: int) -> Any:
+        return getattr(self, str(range(self.length)[index]))
+
+
+class ParameterDict(Module, holds=(dict, Parameter)):
+    """Parameters by name, as an attribute of a net; a dict of them becomes one.
+
+    >>> gains = nn.ParameterDict({"left": nn.Parameter((3,))})
+    >>> list(gains), gains["left"].shape
+    (['left'], (3,))
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter] | None = None) -> None:
+        super().__init__()
+        self.names: tuple[str, ...] = ()
+        for name, parameter in (parameters or {}).items():
+            self[name] = parameter
+
+    def __setitem__(self, name: str, parameter: Parameter) -> None:
+        check_name(self, name, self.names)
+        if not isinstance(parameter, Parameter):
+            raise InvalidArgumentError.of("nn.ParameterDict", "each value", "a parameter", parameter)
+        setattr(self, name, parameter)
+        self.names = (*(each for each in self.names if each != name), name)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names, in order."""
+        return self.names
+
+    def values(self) -> list[Any]:
+        """Return the parameters, in order."""
+        return [getattr(self, name) for name in self.names]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return (name, parameter) pairs, in order."""
+        return [(name, getattr(self, name)) for name in self.names]
+
+
+def check_name(container: Module, name: Any, taken: tuple[str, ...]) -> None:
+    """Raise `InvalidArgumentError` for what can't be the name of something in a container."""
+    is_free = isinstance(name, str) and (name in taken or not hasattr(container, name))
+    if not is_free or not name or "." in name:
+        where, expected = f"nn.{type(container).__name__}", "a string without dots that is no attribute"
+        raise InvalidArgumentError.of(where, "each name", expected, name)

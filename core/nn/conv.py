@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidArgumentError, ShapeMismatchError
+from ..framework import Options
 from . import arguments
 from .arguments import Activation, Padding, known_size, per_axis, positive, weight_and_bias
 from .module import Layer
-from .rules import activated, channel_axis, fit, origin, require_floating, require_rank, window_output
+from .rules import applied, channel_axis, fit, origin, require_floating, require_rank, window_output
 
 
 class _Conv(Layer):
@@ -68,7 +69,12 @@ class _Conv(Layer):
             shape[start + i] = window_output(
                 self, x.shape[start + i], self.kernel_size[i], self.stride[i], self.dilation[i], padding
             )
-        return activated(self.activation, x.with_shape(shape))
+        return applied(self.activation, x.with_shape(shape))
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...]:
+        inner = self.weight.shape[1]
+        channels = None if inner is None else inner * self.groups
+        return (1, *self.kernel_size, channels) if options.channels_last else (1, channels, *self.kernel_size)
 
     def _check_channels(self, received: int) -> None:
         expected = self.groups * (self.weight.shape[1] or 0)

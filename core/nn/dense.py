@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import ops
+from ..framework import Options
 from ..tensor import TensorSpec
 from . import arguments
 from .arguments import Activation, known_size, positive, weight_and_bias
 from .module import Layer
-from .rules import activated, fit, require_features, require_floating, require_rank
+from .rules import applied, fit, require_features, require_floating, require_rank
 
 
 class Dense(Layer):
@@ -56,4 +58,11 @@ class Dense(Layer):
         require_floating(self, x)
         require_features(self, x)
         fit(self, self.weight, 1, x.shape[-1], "input features")
-        return activated(self.activation, TensorSpec((*x.shape[:-1], self.units), x.dtype))
+        return applied(self.activation, TensorSpec((*x.shape[:-1], self.units), x.dtype))
+
+    def forward(self, x: Any) -> Any:
+        y = ops.matmul(x, ops.permute_dims(self.weight, (1, 0)))
+        return applied(self.activation, y if self.bias is None else y + self.bias)
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...]:
+        return (1, self.weight.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DTypeMismatchError
+from ..framework import Options
 from ..init.laws import Normal
 from ..parameter import Parameter
 from ..tensor import FLOATS, TensorSpec
@@ -40,3 +41,6 @@ class Embedding(Layer):
                 self.label, "integer", x.dtype, "Indices are whole numbers; convert them to int64."
             )
         return TensorSpec((*x.shape, self.embedding_dim), self.dtype)
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...]:
+        return (1,)

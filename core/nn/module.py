@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from ..binding import Binding
-from ..errors import (
-    ForwardError,
-    IsomorphError,
-    NativeCallError,
-    StructureError,
-)
-from ..parameter import Parameter, Request, fresh_seed
+from .. import calls, initialize, lowering
+from ..adapter import Binding
+from ..errors import ForwardError, IsomorphError, NativeCallError, StructureError
+from ..framework import Options
+from ..inference import infer
+from ..parameter import Parameter
+from ..structure import flatten, is_array, key_of
+from ..summary import Summary, summarize
 from ..tensor import TensorSpec
-from ..trace import current
-from .tree import INTERNAL, Tree
-
-if TYPE_CHECKING:
-    from ..summary import Summary
+from ..tracing import current
+from ..tree import INTERNAL, Tree, locked
 
 M = TypeVar("M", bound="Module")
 
@@ -32,7 +30,7 @@ def _no_forward(module: Module, *inputs: Any, **named: Any) -> Any:
     )
 
 
-class Module(Tree):
+class Module(Tree, reserves=True):
     """Base of all layers and nets: describes a computation, without input sizes.
 
     A subclass assigns modules, parameters, lists or dicts of modules in ``__init__`` and
@@ -53,6 +51,15 @@ class Module(Tree):
     ((2, 10), (256, 20))
     """
 
+    if TYPE_CHECKING:
+
+        @property
+        def parent(self) -> Module | None: ...
+        @property
+        def root(self) -> Module: ...
+        def children(self) -> dict[str, Module]: ...
+        def named_modules(self) -> Iterator[tuple[str, Module]]: ...
+
     # What a subclass writes.
 
     # Typed as a callable, so that a subclass may take whatever inputs it has.
@@ -71,7 +78,7 @@ class Module(Tree):
 
         Args:
             inputs: For each input a shape, where None leaves a size open, an array, or a
-                `TensorSpec` when the data type matters.
+                `TensorSpec` when the data type matters; or a dict, list, tuple or dataclass of them.
             named: The same for inputs that `forward` takes by keyword.
 
         Returns:
@@ -80,9 +87,8 @@ class Module(Tree):
         Raises:
             ShapeMismatchError: Sizes that do not fit; every parameter is as before.
         """
-        from ..inference import infer
-
-        return infer(self, inputs, named)
+        with locked(self):
+            return infer(self, inputs, named)
 
     def initialize(self: M, init: Any = None, *, seed: int | None = None, force: bool = False) -> M:
         """Ask for initial values; parameters whose layer's sizes are known get them at once.
@@ -102,9 +108,11 @@ class Module(Tree):
 
         Raises `InitializerError` if a law fails; then no value was changed.
         """
-        from ..initialize import request
-
-        request(self, init, seed, force)
+        state = self.state()
+        holders = [*(module._isomorph for _, module in self.named_modules()), *state.values()]
+        options: dict[str, Any] = {"root": self.root, "inside": state, "holders": holders}
+        with locked(self):
+            initialize.request(self.label, init, seed, force, **options)
         return self
 
     def apply_init(self: M, inputs: Any, init: Any = None, *, seed: int | None = None) -> M:
@@ -114,9 +122,7 @@ class Module(Tree):
             inputs: One array or `TensorSpec`, or a tuple of them, as the net is called with.
             init: As in `initialize`; with a law, ready parameters are drawn anew.
         """
-        from ..calls import apply_init
-
-        apply_init(self, inputs, init, seed)
+        calls.apply_init(self, inputs, init, seed)
         return self
 
     def to(
@@ -142,49 +148,58 @@ class Module(Tree):
         Raises `UnknownBackendError`, `BackendNotInstalledError`, `BackendBrokenError` or
         `LayerNotSupportedError`; then the net is as it was.
         """
-        from ..lowering import to
-
-        to(self, backend, device, dtype, data_format, compile)
+        with locked(self):
+            lowering.to(self, backend, device, dtype, data_format, compile)
         return self
 
     # Calls.
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        if len(inputs) == 1 and not named:
-            x = inputs[0]
-            try:
-                run = self._isomorph.runs.get((type(x), x.shape[1:], x.dtype))
-            except (AttributeError, TypeError):
-                run = None
-            if run is None:
-                return self._call(inputs, named)
-            try:
-                return run(x)
-            except IsomorphError:
-                raise
-            except Exception as cause:
-                from ..calls import check_shapes
+        try:
+            if len(inputs) == 1 and not named:
+                (x,) = inputs
+                shape = x.shape
+                key = (type(x), shape[1:] if len(shape) > 1 else (shape,), x.dtype)
+            else:
+                key = key_of(inputs, named)
+            run = self._isomorph.runs.get(key)
+        except (AttributeError, TypeError, ValueError, NotImplementedError):
+            run = self._remembered(inputs, named)
+        if run is None:
+            return self._call(inputs, named)
+        try:
+            return run(*inputs, **named)
+        except IsomorphError:
+            raise
+        except Exception as cause:
+            calls.check_shapes(self, inputs, named)
+            raise self._native_failure(inputs, named, cause) from cause
 
-                check_shapes(self, inputs)
-                raise self._native_failure(inputs, cause) from cause
-        return self._call(inputs, named)
+    def _remembered(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any] | None:
+        """Return the run of a call whose one input is no tensor, None if there is none yet."""
+        self._check_ready()
+        try:
+            return self._isomorph.runs.get(key_of(inputs, named))
+        except (AttributeError, TypeError, ValueError, NotImplementedError):
+            return None
 
     def _call(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self._check_ready()
         trace = current()
         if trace is not None:
             return trace.call(self, inputs, named)
-        if any(isinstance(value, TensorSpec) for value in (*inputs, *named.values())):
+        leaves, _ = flatten((inputs, named), lambda value: isinstance(value, TensorSpec))
+        if leaves:
             return self.infer(*inputs, **named)
-        from ..calls import call
+        return calls.call(self, inputs, named)
 
-        return call(self, inputs, named)
-
-    def _native_failure(self, inputs: tuple[Any, ...], cause: Exception) -> NativeCallError:
+    def _native_failure(
+        self, inputs: tuple[Any, ...], named: dict[str, Any], cause: Exception
+    ) -> NativeCallError:
         binding = self._isomorph.binding
         backend = binding.adapter.name if binding else "native"
-        shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in inputs)
-        return NativeCallError.at(self.label, backend, shapes, cause)
+        leaves, _ = flatten((inputs, named), is_array)
+        return NativeCallError.at(self.label, backend, ", ".join(str(tuple(x.shape)) for x in leaves), cause)
 
     # State.
 
@@ -208,23 +223,17 @@ class Module(Tree):
         binding.adapter.set_variables(binding, tree)
 
     def _bound(self, what: str) -> Binding:
-        from ..lowering import bound
-
         self._check_ready()
         if self._isomorph.binding is None:
             raise StructureError(f"{self.label} has no {what} yet: call to(backend) or the net on data.")
-        return bound(self)
+        with locked(self):
+            return lowering.bound(self)
 
     @property
     def backend(self) -> str | None:
         """The name of the backend the net is lowered to, None before."""
         binding = self._isomorph.binding
         return binding.adapter.name if binding else None
-
-    @property
-    def requests(self) -> list[Request]:
-        """What `initialize` was asked of this module, in order."""
-        return self._isomorph.requests
 
     @property
     def training(self) -> bool:
@@ -243,49 +252,40 @@ class Module(Tree):
 
     def train(self: M, mode: bool = True) -> M:
         """Put the module and all inside into training mode, or out of it."""
-        for _, module in self.named_modules():
-            module._isomorph.training = bool(mode)
-        binding = self._isomorph.binding
-        if binding is not None:
-            binding.forget_runs()
+        with locked(self):
+            for _, module in self.named_modules():
+                module._isomorph.training = bool(mode)
+            binding = self._isomorph.binding
+            if binding is not None:
+                binding.forget_runs()
         return self
 
     def eval(self: M) -> M:
         """Put the module and all inside into evaluation mode."""
         return self.train(False)
 
-    def gradients(self, loss: Callable[..., Any], *inputs: Any) -> dict[str, Any]:
+    def gradients(self, loss: Callable[..., Any], *inputs: Any, **named: Any) -> dict[str, Any]:
         """Return d loss(output) / d parameter as arrays in the canonical layout, by path.
 
         Args:
             loss: A function of the net's output, in `isomorph.ops`, that returns one number.
             inputs: What the net is called with.
+            named: Inputs that are given by name.
 
         Raises `GradientsNotSupportedError` on a backend without gradients.
         """
-        from ..calls import gradients
+        return calls.gradients(self, loss, inputs, named)
 
-        return gradients(self, loss, inputs)
-
-    def entropy(self) -> int:
-        """Return the seed used where `initialize` was given none; drawn once."""
-        if self._isomorph.entropy is None:
-            self._isomorph.entropy = fresh_seed()
-        return self._isomorph.entropy
-
-    def summary(self, *inputs: Any) -> Summary:
+    def summary(self, *inputs: Any, **named: Any) -> Summary:
         """Return a table of modules, shapes and parameter counts; the net is not changed.
 
         Args:
             inputs: As for `infer`. Without them, open sizes are formulas.
+            named: Inputs that `forward` takes by keyword.
         """
-        from ..summary import summarize
-
-        return summarize(self, inputs)
+        return summarize(self, inputs, named)
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
-        from copy import deepcopy
-
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__setstate__(deepcopy(self.__getstate__(), memo))
@@ -339,10 +339,15 @@ def _by_rule(layer: Layer, *inputs: Any, **named: Any) -> Any:
     return layer.infer_shapes(*inputs, **named)
 
 
-class Layer(Module):
+# A layer that keeps it computes in its backends' tables alone.
+_by_rule._is_rule = True  # type: ignore[attr-defined]
+
+
+class Layer(Module, describes=True):
     """A module that each backend lowers by its table; its rule says which shapes it needs.
 
-    A subclass defines `infer_shapes` and is entered in adapters' tables with `Adapter.lowers`.
+    A subclass defines `infer_shapes`, and either is entered in adapters' tables with
+    `Adapter.lowers`, or has a `forward` in `isomorph.ops` that a backend without an entry composes.
 
     >>> class Scale(nn.Layer):
     ...     def infer_shapes(self, x):
@@ -351,6 +356,26 @@ class Layer(Module):
     TensorSpec((2, 3))
     """
 
+    _is_layer = True
+    statistics: ClassVar[bool] = False
+    """Whether it keeps statistics of the batches it is trained on."""
+    draws: ClassVar[bool] = False
+    """Whether it draws at random in training."""
+    function: ClassVar[str | None] = None
+    """The function of `isomorph.ops` that it is, if it has no options."""
+
     # Returns the output's spec, and sets the shapes of the layer's parameters.
     infer_shapes: Callable[..., Any] = _no_rule
     forward: Callable[..., Any] = _by_rule
+
+    def fill(self, inputs: tuple[Any, ...]) -> None:
+        """Let the rule fill the unknown dimensions of the layer's parameters."""
+        if any(not p.shape.is_known for p in self.own_parameters().values()):
+            self.infer_shapes(*inputs)
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...] | None:
+        """Return the least shape of an input for which the parameters have their known shapes.
+
+        None where their shapes do not tell it.
+        """
+        return None

@@ -7,6 +7,7 @@ import numbers
 from typing import Any
 
 from ..errors import InvalidArgumentError, ShapeMismatchError
+from ..framework import Options
 from ..init.laws import Ones, Zeros
 from ..parameter import Buffer, Parameter
 from .arguments import known_size
@@ -35,6 +36,8 @@ class BatchNorm(Layer):
     >>> print(layer.running_mean.numpy())
     [0.1 0.1 0.1]
     """
+
+    statistics = True
 
     def __init__(
         self,
@@ -75,6 +78,9 @@ class BatchNorm(Layer):
                 "A variance needs two. Use a larger batch, or net.eval().",
             )
         return x
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...] | None:
+        return _fitting_input(self)
 
 
 class LayerNorm(Layer):
@@ -122,6 +128,15 @@ class LayerNorm(Layer):
         for parameter in self.own_parameters().values():
             fit(self, parameter, 0, x.shape[-1], "features")
         return x
+
+    def fitting_input(self, options: Options) -> tuple[int | None, ...] | None:
+        return _fitting_input(self)
+
+
+def _fitting_input(layer: Layer) -> tuple[int | None, ...] | None:
+    """Return the shape of one example with the size that all parameters have."""
+    sizes = [parameter.shape[0] for parameter in layer.own_parameters().values()]
+    return (1, sizes[0]) if sizes else None
 
 
 def _have_one_size(layer: Layer) -> None:

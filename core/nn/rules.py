@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DTypeMismatchError, ShapeMismatchError
+from ..framework import Options
 from ..parameter import Parameter
-from ..shape import Size
+from ..shape import Size, format_shape
 from ..tensor import FLOATS, TensorSpec
+from ..tracing import current
 from .arguments import Activation, activation_function
 from .module import Layer
 
@@ -61,8 +63,6 @@ def fit(layer: Layer, parameter: Parameter, axis: int, size: Size, what: str) ->
 
 def origin(layer: Layer, parameter: Parameter, axis: int) -> str:
     """Return where a parameter's known size came from, as the next step of an error says it."""
-    from ..trace import current
-
     if layer._isomorph.seen:
         return f"The layer's first input was {layer._isomorph.seen}."
     if parameter._declared[axis] is not None:
@@ -90,11 +90,9 @@ def origin(layer: Layer, parameter: Parameter, axis: int) -> str:
 
 def channel_axis(layer: Layer, x: TensorSpec) -> int:
     """Return the axis of the channels under the net's data format; 1 for a matrix."""
-    from ..trace import current
-
     trace = current()
-    last = trace is not None and trace.data_format == "channels_last"
-    return x.ndim - 1 if last else min(1, x.ndim - 1)
+    options: Options = layer.root._isomorph.options if trace is None else trace.options
+    return options.channel_axis(x.ndim)
 
 
 def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: int, padding: Any) -> Size:
@@ -120,22 +118,13 @@ def window_output(layer: Layer, size: Size, kernel: int, stride: int, dilation: 
     return positions
 
 
-def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Return (before, after) of ``padding="same"``: the TensorFlow rule, extra at the end."""
-    outputs = -(-size // stride)
-    total = max((outputs - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
-    return total // 2, total - total // 2
-
-
-def activated(activation: Activation, spec: TensorSpec) -> Any:
-    """Return the spec behind an activation."""
+def applied(activation: Activation, x: Any) -> Any:
+    """Return a tensor, or its spec, behind an activation."""
     function = activation_function(activation)
-    return spec if function is None else function(spec)
+    return x if function is None else function(x)
 
 
 def _text(x: Any) -> str:
-    from ..shape import format_shape
-
     return format_shape(x.shape)
 
 

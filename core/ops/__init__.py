@@ -12,6 +12,7 @@ asked of operators, are in the repository's docs/ops.md.
 [0.0, 2.0]
 """
 
+from ..framework import Ops
 from .elementwise import (
     abs,
     add,
@@ -51,7 +52,6 @@ from .shaping import (
     squeeze,
     stack,
 )
-from .table import Ops
 
 __all__ = [
     "Ops",

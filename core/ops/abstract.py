@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ForwardError
+from ..framework import Ops, Tensor, register
 from ..shape import Dim, Size, broadcast, format_shape, product
 from ..tensor import FLOATS, TensorSpec, as_spec, elementwise, matmul_spec, promote
-from .table import Ops, Tensor, register
 
 
 def normal_axis(x: TensorSpec, axis: int, extra: int = 0) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..tensor import dtype_name
-from .table import Tensor, table_of
+from ..framework import Tensor
+from .dispatch import table_of
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:

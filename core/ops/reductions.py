@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .table import Tensor, table_of
+from ..framework import Tensor
+from .dispatch import table_of
 
 
 def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from .table import Tensor, table_of
+from ..framework import Tensor
+from .dispatch import table_of
 
 
 def shape(x: Tensor) -> tuple[Any, ...]:

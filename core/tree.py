@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import functools
+import os
+import threading
 import weakref
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
-from ..binding import Binding, Options
-from ..errors import InvalidArgumentError, StructureError
-from ..parameter import Buffer, Parameter, ParameterMapping, Request
-from ..trace import current
+from .errors import InvalidArgumentError, StructureError
+from .framework import Options
+from .initialize import Request
+from .parameter import Buffer, Parameter, ParameterMapping
+from .tracing import current
 
-if TYPE_CHECKING:
-    from .module import Module
+
+class Bound(Protocol):
+    """What a lowered net is told of its description."""
+
+    def attribute_set(self, module: Tree, name: str, value: Any) -> bool:
+        """A plain attribute changed; return False if the net has to be lowered anew."""
+
+    def restructured(self) -> None:
+        """Modules or parameters were added, replaced or taken away."""
 
 # The one attribute of a description that a user's class never sees.
 INTERNAL = "_isomorph"
@@ -25,11 +36,11 @@ class Internals:
     __slots__ = (
         "binding",
         "entropy",
+        "locks",
         "name",
         "options",
         "parent",
         "requests",
-        "run",
         "runs",
         "seen",
         "training",
@@ -40,35 +51,83 @@ class Internals:
         self.name = ""
         self.requests: list[Request] = []
         self.training = True
-        self.binding: Binding | None = None
+        self.binding: Any = None
         self.options = Options()
         self.entropy: int | None = None
-        self.run: Callable[..., Any] | None = None
+        self.locks: dict[int, Any] = {}
         self.runs: dict[Any, Callable[..., Any]] = {}
         self.seen: str | None = None
 
+    @property
+    def lock(self) -> Any:
+        """The lock of the net whose outermost module this is; a forked process has one of its own."""
+        return self.locks.setdefault(os.getpid(), threading.RLock())
+
     def forget_runs(self) -> None:
         """Drop compiled calls: the mode, the structure or the backend changed."""
-        self.run = None
         self.runs.clear()
 
 
-class Tree:
+class TreeType(ABCMeta):
+    """The type of modules' classes: nets that live are told when a class changes."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if not name.startswith(("__", "_abc_")) and not vars(cls).get("_is_native"):
+            for told in list(CLASS_CHANGED):
+                told(cls, name)
+
+
+# What is called with a class and the name of an attribute that was set on it.
+CLASS_CHANGED: list[Callable[[type, str], None]] = []
+
+
+class Tree(metaclass=TreeType):
     """A node of the tree: what `Module` knows about its place, its children and its parameters."""
 
     # True in the classes made by `native_class`, whose frameworks' own attribute methods call
     # on to these ones by super().
     _is_native = False
+    # True in layers, which a backend's table lowers and whose shapes a rule says.
+    _is_layer: ClassVar[bool] = False
+    # Our own classes that describe, and their public names, which users' classes may not define.
+    _describing: ClassVar[list[type[Tree]]] = []
+    _reserved: ClassVar[frozenset[str]] = frozenset()
+    # What stands for a list or dict of modules or parameters that is assigned to an attribute.
+    _containers: ClassVar[dict[tuple[type, type], Callable[[Any], Tree]]] = {}
+    # The names in a class's __slots__, which are in no instance's __dict__.
+    _slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.__dict__.setdefault(INTERNAL, Internals())
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(
+        cls,
+        reserves: bool = False,
+        holds: tuple[type, type] | None = None,
+        describes: bool = False,
+        **options: Any,
+    ) -> None:
+        """Check a user's class; a class of ours says what it is.
+
+        Args:
+            reserves: Users' classes may not define its public names.
+            holds: The kind of container, and of what is in it, that it stands for where one is assigned.
+            describes: A native class made from it hides what it adds to the framework's.
+            options: For other bases.
+        """
         super().__init_subclass__(**options)
-        if cls.__module__ == f"{__package__}.module":
-            return
-        for name in vars(cls):
-            if name in {*_reserved(), "__call__"} and not vars(cls).get("_is_native"):
+        slots = vars(cls).get("__slots__", ())
+        cls._slots = (*cls._slots, *((slots,) if isinstance(slots, str) else slots))
+        if holds is not None:
+            Tree._containers[holds] = cls
+        if reserves:
+            public = {name for name in (*vars(Tree), *vars(cls)) if name[0] != "_"}
+            Tree._reserved = frozenset(public - {"forward"})
+        if reserves or holds is not None or describes:
+            Tree._describing.append(cls)
+        elif not vars(cls).get("_is_native"):
+            for name in (name for name in vars(cls) if name in Tree._reserved or name == "__call__"):
                 raise StructureError(
                     f"{cls.__name__} defines {name}, which nn.Module needs for itself.\n  Rename it."
                 )
@@ -80,47 +139,57 @@ class Tree:
             object.__setattr__(self, name, value)
             return
         internals = self.__dict__.get(INTERNAL)
-        old = self.__dict__.get(name)
+        old = attributes_of(self).get(name)
         if name == "variables" and internals is not None and internals.binding is not None:
             object.__setattr__(self, name, value)
             return
-        if name in _reserved() or name == "forward":
+        if name in Tree._reserved or name == "forward":
             raise StructureError(
                 f"{type(self).__name__} assigns self.{name}, which nn.Module needs for itself.\n"
                 + ("  Use train() and eval()." if name == "training" else "  Rename the attribute.")
             )
+        trace = current()
+        if trace is not None and internals is not None:
+            trace.require_no_assignment(self, name)
         if isinstance(value, (list, tuple, dict)):
             value = _as_container(self, name, value)
         structural = isinstance(value, (Tree, Parameter)) or isinstance(old, (Tree, Parameter))
+        if structural and "." in name:
+            raise StructureError(
+                f"{type(self).__name__}: {name!r} has a dot; paths would be ambiguous.\n  Rename it."
+            )
+        if internals is None and hasattr(type(self), "__dataclass_fields__"):
+            Tree.__init__(self)  # a dataclass assigns its fields before its __post_init__ can
+            internals = self.__dict__[INTERNAL]
         if internals is None:
             if structural:
                 raise StructureError(_NO_SUPER.format(type(self).__name__))
-        elif structural and current() is not None:
+        elif structural and trace is not None:
             raise StructureError(
                 f"{self.label}: {name} is a module or parameter assigned during forward or build.\n"
                 "  Assign it in __init__, with None for unknown sizes; build fills those."
             )
-        elif current() is None and not self._changed_natively(name, value, structural):
+        elif trace is None and not self._changed_natively(name, value, structural):
             self._restructured()
         if is_module(value):
             self._adopt(name, value)
         elif isinstance(value, Parameter):
             holder = value.owner
-            if holder is None or vars(holder).get(value._name) is not value:
+            if holder is None or attributes_of(holder).get(value._name) is not value:
                 value._owner, value._name = _reference(self), name
         object.__setattr__(self, name, value)
         if structural and old is not None and old is not value:
             _release(old, self)
 
     def __delattr__(self, name: str) -> None:
-        old = self.__dict__.get(name)
+        old = attributes_of(self).get(name)
         object.__delattr__(self, name)
         if self._is_native:
             return
         self._restructured()
         _release(old, self)
 
-    def _adopt(self, name: str, child: Module) -> None:
+    def _adopt(self, name: str, child: Tree) -> None:
         if child._is_native:
             raise StructureError(
                 f"{self.label}: {name} is a native module; use the Isomorph net it was lowered from."
@@ -133,39 +202,29 @@ class Tree:
                 "it contains this module itself.\n  Pass it to forward, or share a part instead."
             )
         internals, holder = child._isomorph, child.parent
-        if holder is None or vars(holder).get(internals.name) is not child:
+        if holder is None or attributes_of(holder).get(internals.name) is not child:
             internals.parent, internals.name = _reference(self), name
 
     def _changed_natively(self, name: str, value: Any, structural: bool) -> bool:
         """Set a plain attribute on the native module too; native parameters stay what they are."""
-        binding = self.__dict__[INTERNAL].binding
-        if binding is None:
-            return True
-        native = binding.natives.get(id(self))
-        if structural or not isinstance(native, Tree):
-            return False
-        if not binding.adapter.set_attribute(native, name, value):
-            return False
-        binding.forget_runs()
-        return True
+        binding: Bound | None = self.__dict__[INTERNAL].binding
+        return binding is None or (not structural and binding.attribute_set(self, name, value))
 
     def _restructured(self) -> None:
-        binding = self._isomorph.binding
+        binding: Bound | None = self._isomorph.binding
         if binding is not None:
-            binding.stale = True
-            for _, module in binding.root.named_modules():
-                module._isomorph.forget_runs()
+            binding.restructured()
 
     @property
-    def parent(self) -> Module | None:
+    def parent(self) -> Tree | None:
         """The module that holds this one, the first one if it is shared."""
         reference = self._isomorph.parent
         return reference() if reference else None
 
     @property
-    def root(self) -> Module:
+    def root(self) -> Tree:
         """The outermost module."""
-        module, above = cast("Module", self), self.parent
+        module, above = self, self.parent
         while above is not None:
             module, above = above, above.parent
         return module
@@ -174,7 +233,7 @@ class Tree:
     def path(self) -> str:
         """The dotted path from the outermost module; empty for that one."""
         names = []
-        module, above = cast("Module", self), self.parent
+        module, above = self, self.parent
         while above is not None:
             names.append(module._isomorph.name)
             module, above = above, above.parent
@@ -189,26 +248,26 @@ class Tree:
         if INTERNAL not in self.__dict__:
             raise StructureError(_NO_SUPER.format(type(self).__name__))
 
-    def children(self) -> dict[str, Module]:
+    def children(self) -> dict[str, Tree]:
         """Return the modules directly inside, by name."""
         self._check_ready()
-        for name, value in list(vars(self).items()):
+        for name, value in list(attributes_of(self).items()):
             # A list that was empty when it was assigned, and got modules since.
-            if isinstance(value, (list, dict)) and _holds_module(value):
+            if isinstance(value, (list, dict)) and _holds_part(value):
                 setattr(self, name, value)
-        return {name: value for name, value in vars(self).items() if is_module(value)}
+        return {name: value for name, value in attributes_of(self).items() if is_module(value)}
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Return the parameters and buffers of this module itself, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
+        return {name: value for name, value in attributes_of(self).items() if isinstance(value, Parameter)}
 
-    def named_modules(self) -> Iterator[tuple[str, Module]]:
+    def named_modules(self) -> Iterator[tuple[str, Tree]]:
         """Yield (path, module) depth first, itself first with an empty path, shared ones once.
 
         The first path at which the outermost module meets a shared one is its canonical path.
         """
         whole, seen = self.parent is None, set()
-        stack: list[tuple[str, Module, Module | None, str]] = [("", cast("Module", self), None, "")]
+        stack: list[tuple[str, Tree, Tree | None, str]] = [("", self, None, "")]
         while stack:
             path, module, holder, name = stack.pop()
             if id(module) in seen:
@@ -222,7 +281,7 @@ class Tree:
                 for inner, child in reversed(module.children().items())
             )
 
-    def _may_place(self, module: Module) -> bool:
+    def _may_place(self, module: Tree) -> bool:
         """Whether a module's place is this tree's to say: it has no other living one."""
         return module.parent is None or module.root is self
 
@@ -254,14 +313,15 @@ class Tree:
     def __getstate__(self) -> dict[str, Any]:
         internals = self._isomorph
         kept = (internals.requests, internals.training, internals.options, internals.entropy)
-        return {**self.__dict__, INTERNAL: kept}
+        return {**attributes_of(self), INTERNAL: kept}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         internals = Internals()
         kept = attributes.pop(INTERNAL)
         internals.requests, internals.training, internals.options, internals.entropy = kept
         self.__dict__[INTERNAL] = internals
-        self.__dict__.update(attributes)
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
         for name, value in attributes.items():
             if is_module(value):
                 self._adopt(name, value)
@@ -274,15 +334,7 @@ class Tree:
         def __getattr__(self, name: str) -> Any: ...
 
 
-@functools.lru_cache(maxsize=1)
-def _reserved() -> frozenset[str]:
-    """Return the public names that the description itself works with."""
-    from .module import Module
-
-    return frozenset(name for name in (*vars(Tree), *vars(Module)) if name[0] != "_") - {"forward"}
-
-
-def is_module(value: object) -> TypeGuard[Module]:
+def is_module(value: object) -> TypeGuard[Tree]:
     """Return whether a value is a node of a tree; every node is a `Module`."""
     return isinstance(value, Tree)
 
@@ -290,41 +342,58 @@ def is_module(value: object) -> TypeGuard[Module]:
 _NO_SUPER = "{0} was used before its base class was ready.\n  Call super().__init__() first in {0}.__init__."
 
 
-def _as_container(owner: Tree, name: str, value: Any) -> Any:
-    """Return lists, tuples and dicts of modules as containers; others as they are."""
-    from .containers import ModuleDict, ModuleList
+@contextmanager
+def locked(module: Tree) -> Iterator[Tree]:
+    """Let one thread at a time change a net; yields its outermost module."""
+    while True:
+        root = module.root
+        with root._isomorph.lock:
+            if module.root is root:  # nobody put it into another net meanwhile
+                yield root
+                return
 
+
+def attributes_of(module: Tree) -> dict[str, Any]:
+    """Return a module's attributes by name, those in ``__slots__`` too."""
+    if not module._slots:
+        return vars(module)
+    return {**{name: getattr(module, name) for name in module._slots if hasattr(module, name)}, **vars(module)}
+
+
+def _as_container(owner: Tree, name: str, value: Any) -> Any:
+    """Return lists, tuples and dicts of modules or of parameters as containers; others as they are."""
     items = list(value.values()) if isinstance(value, dict) else list(value)
-    if not any(_holds_module(item) for item in items):
+    if not any(map(_holds_part, items)):
         return value
-    if not all(_holds_module(item) for item in items):
+    parts = [item if is_part(item) else _as_container(owner, name, item) for item in items]
+    kinds = {Parameter if isinstance(part, Parameter) else Tree if is_module(part) else None for part in parts}
+    if len(kinds) > 1:
         raise InvalidArgumentError.of(
             type(owner).__name__,
             name,
-            "all modules or none",
+            "all modules, all parameters, or neither",
             value,
-            "A container of modules and other things has no names for its parameters. Split it.",
+            "A container of these and other things has no names for its parameters. Split it.",
         )
-    if isinstance(value, dict):
-        return ModuleDict({key: _as_module(owner, name, item) for key, item in value.items()})
-    return ModuleList(_as_module(owner, name, item) for item in items)
+    container = Tree._containers[dict if isinstance(value, dict) else list, kinds.pop()]
+    return container(dict(zip(value, parts)) if isinstance(value, dict) else parts)
 
 
-def _as_module(owner: Tree, name: str, item: Any) -> Module:
-    module: Module = item if is_module(item) else _as_container(owner, name, item)
-    return module
+def is_part(value: Any) -> bool:
+    """Return whether a value is a module or a parameter."""
+    return isinstance(value, (Tree, Parameter))
 
 
-def _holds_module(item: Any) -> bool:
-    """Whether a value is a module or a container with one inside, at any depth."""
+def _holds_part(item: Any) -> bool:
+    """Whether a value is a module or parameter, or a container with one inside, at any depth."""
     if isinstance(item, (list, tuple)):
-        return any(_holds_module(each) for each in item)
-    return is_module(item) or (isinstance(item, dict) and any(map(_holds_module, item.values())))
+        return any(map(_holds_part, item))
+    return is_part(item) or (isinstance(item, dict) and any(map(_holds_part, item.values())))
 
 
 def _release(old: Any, holder: Tree) -> None:
     """Take a module or parameter out of a place in the tree; it keeps its values."""
-    if any(value is old for value in vars(holder).values()):
+    if any(value is old for value in attributes_of(holder).values()):
         return
     if is_module(old):
         if old.parent is holder:
@@ -332,21 +401,18 @@ def _release(old: Any, holder: Tree) -> None:
         kept = {id(module) for _, module in holder.root.named_modules()}
         for module in [module for _, module in old.named_modules() if id(module) not in kept]:
             for parameter in module.own_parameters().values():
-                _detach(parameter)
+                parameter.detach()
             module._isomorph.binding = None
             module._isomorph.forget_runs()
     elif isinstance(old, Parameter):
         if old.owner is holder:
             old._owner, old._name = None, ""
         if not any(old is parameter for parameter in holder.root.state().values()):
-            _detach(old)
-
-
-def _detach(parameter: Parameter) -> None:
-    """Keep a parameter's values in itself instead of in a native module."""
-    parameter._value = parameter.numpy() if parameter.is_ready else None
-    parameter._trainable, parameter._slot = parameter.trainable, None
+            old.detach()
 
 
 def _reference(module: Tree) -> weakref.ref[Any]:
     return weakref.ref(module)
+
+
+Tree._describing.append(Tree)

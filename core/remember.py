@@ -1,0 +1,155 @@
+"""Later calls of a kind that was checked: straight to the native run, by one look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .adapter import Binding, Signature
+from .inputs import prepare
+from .structure import flatten, is_array, key_of, unflatten
+from .trace import by_position
+from .tree import Tree
+from .watch import Watch
+
+# How many kinds of calls a module keeps, and how many batch sizes or numbers a kind; the oldest goes.
+KINDS, VALUES = 64, 64
+
+Run = Callable[..., Any]
+
+
+def call_key(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Return what a module's remembered calls are kept by."""
+    if len(inputs) == 1 and not named and is_array(inputs[0]):
+        x = inputs[0]
+        return (type(x), x.shape[1:] if len(x.shape) > 1 else (x.shape,), x.dtype)
+    return key_of(inputs, named)
+
+
+def remember(
+    module: Tree,
+    binding: Binding,
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    tensors: tuple[tuple[list[Any], Any], list[Any]],
+    signature: Signature,
+    run: Run,
+) -> None:
+    """Let later calls with such arguments skip the checks.
+
+    Args:
+        module: What was called.
+        binding: The net.
+        arguments: As its user gave them.
+        tensors: The tensors in them as given, with what is around them, and as prepared.
+        signature: What the run is for.
+        run: What the adapter made for it.
+    """
+    (given, _), values = tensors
+    direct = run
+    if arguments[1] and not _names_of(signature):
+        direct = _ordering(module, direct)
+    if any(before is not after for before, after in zip(given, values)):
+        direct = _preparing(module, binding, direct)
+    if any(each._is_layer and each.statistics and each.training for _, each in module.named_modules()):
+        direct = _checking_batch(module, direct)
+    if binding.adapter.specializes and binding.options.compile is not False:
+        watch = Watch(module.root)
+        direct = _watching(module, watch, direct) if watch else direct
+    try:
+        key = call_key(*arguments)
+        runs = module._isomorph.runs
+        if signature.asks or (binding.adapter.specializes and _has_floats(signature.structure)):
+            by_value = runs.get(key)
+            if not isinstance(by_value, ByValue):
+                by_value = ByValue(module, bool(signature.asks))
+            by_value.keep(arguments, direct)
+            direct = by_value
+        _put(runs, key, direct, KINDS)
+    except (TypeError, AttributeError):  # something that can't be hashed: such calls are checked always
+        return
+
+
+def _put(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    if key not in table:
+        while len(table) >= limit:
+            del table[next(iter(table))]
+    table[key] = value
+
+
+def _names_of(signature: Signature) -> Any:
+    return signature.structure[3][1]
+
+
+def _has_floats(structure: Any) -> bool:
+    if not isinstance(structure, tuple):
+        return False
+    if structure[0] is None:
+        return structure[1] is float
+    return any(map(_has_floats, structure[2:]))
+
+
+def _ordering(module: Tree, run: Run) -> Run:
+    """Put named inputs by position: a framework's layer has names of its own."""
+
+    def ordered(*inputs: Any, **named: Any) -> Any:
+        return run(*by_position(module, inputs, named))
+
+    return ordered
+
+
+def _preparing(module: Tree, binding: Binding, run: Run) -> Run:
+    """Turn NumPy's arrays into native tensors first."""
+    def prepared(*inputs: Any, **named: Any) -> Any:
+        if len(inputs) == 1 and not named:
+            return run(prepare(module, binding, inputs[0]))
+        leaves, structure = flatten((inputs, named), is_array)
+        inputs, named = unflatten(structure, [prepare(module, binding, leaf) for leaf in leaves])
+        return run(*inputs, **named)
+
+    return prepared
+
+
+def _checking_batch(module: Tree, run: Run) -> Run:
+    """Check the shapes of a batch of one each time: it has no variance."""
+
+    def checked(*inputs: Any, **named: Any) -> Any:
+        leaves = inputs if not named else flatten((inputs, named), is_array)[0]
+        if all(len(x.shape) > 0 and x.shape[0] > 1 for x in leaves if is_array(x)):
+            return run(*inputs, **named)
+        return module._call(inputs, named)
+
+    return checked
+
+
+def _watching(module: Tree, watch: Watch, run: Run) -> Run:
+    """Compile anew where Python state that a forward reads has changed."""
+
+    def watched(*inputs: Any, **named: Any) -> Any:
+        if watch.is_unchanged():
+            return run(*inputs, **named)
+        binding = module._isomorph.binding
+        if binding is not None:
+            binding.forget_traces()
+        return module._call(inputs, named)
+
+    return watched
+
+
+class ByValue:
+    """Runs of one kind of call that hold for one batch size, or one number, each."""
+
+    def __init__(self, module: Tree, sizes: bool) -> None:
+        self.module, self.sizes = module, sizes
+        self.runs: dict[Any, Run] = {}
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        run = self.runs.get(self._key(inputs, named))
+        return self.module._call(inputs, named) if run is None else run(*inputs, **named)
+
+    def keep(self, arguments: tuple[tuple[Any, ...], dict[str, Any]], run: Run) -> None:
+        """Keep a run for arguments like these."""
+        _put(self.runs, self._key(*arguments), run, VALUES)
+
+    def _key(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        leaves, structure = flatten((inputs, named), is_array)
+        return (structure, *[tuple(leaf.shape) for leaf in leaves if self.sizes])
