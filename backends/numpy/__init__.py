@@ -3,7 +3,7 @@
 The other backends are held against these formulas. It has no gradients and says so.
 """
 
-from . import layers
+from . import nn
 from .adapter import NumpyAdapter
 
-__all__ = ["NumpyAdapter", "layers"]
+__all__ = ["NumpyAdapter", "nn"]

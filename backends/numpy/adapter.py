@@ -8,26 +8,11 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Options, Slot
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, native_class
 from isomorph.errors import GradientsNotSupportedError, NotSupportedError
-from isomorph.init.laws import Array
-from isomorph.native_class import native_class
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
 
+from .framework import NumpyModule
 from .ops import NumpyOps
-
-
-class NumpyModule:
-    """A callable that holds its parameters as attributes: None until they have values."""
-
-    training = True
-
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(vars(self))})"
 
 
 class NumpyAdapter(Adapter):

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isomorph.init.laws import Array
-from isomorph.init.streams import numpy_dtype
-from isomorph.ops.table import Ops, Tensor
+from isomorph.adapter import Array, Ops, Tensor, numpy_dtype
 
 Axes = int | tuple[int, ...] | None
 

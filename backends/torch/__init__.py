@@ -1,6 +1,6 @@
 """PyTorch: lazy modules while sizes are unknown, plain `torch.nn` modules after."""
 
-from . import layers
+from . import nn
 from .adapter import TorchAdapter
 
-__all__ = ["TorchAdapter", "layers"]
+__all__ = ["TorchAdapter", "nn"]

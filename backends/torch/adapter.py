@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Options, Slot
-from isomorph.errors import LayerNotSupportedError
-from isomorph.init.laws import Array
-from isomorph.init.streams import numpy_dtype
-from isomorph.native_class import native_class
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, numpy_dtype
 
-from .deferral import DeferredComposite, declare, fill_later, sample
+from .calls import compiled
+from .composite import compose
+from .deferral import sample
+from .framework import device_of, meta, tensor
 from .ops import TorchOps
-from .tensors import device_of, meta, tensor
+from .script import script
 
 
 class TorchAdapter(Adapter):
     """Lowers nets to `torch.nn.Module`."""
 
     name = "torch"
+    scripts: ClassVar[dict[type, str]] = {}
+    """By layer type, the source of the call that makes PyTorch's own."""
 
     def __init__(self) -> None:
         self.ops = TorchOps()
@@ -48,29 +46,7 @@ class TorchAdapter(Adapter):
         return TensorSpec(tuple(tensor.shape), str(tensor.dtype)[6:])
 
     def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
-        _refuse_taken_names(module)
-        plain = native_class(torch.nn.Module, module, {"forward": type(module).forward, "training": True})
-        own = module.own_parameters()
-        cls = type(f"Lazy{plain.__name__}", (DeferredComposite, plain), {}) if own else plain
-        native: Any = cls.__new__(cls)
-        (LazyModuleMixin if own else torch.nn.Module).__init__(native)
-        for name, value in attributes.items():
-            if isinstance(value, torch.nn.Module) and hasattr(torch.nn.Module, name):
-                raise LayerNotSupportedError.at(
-                    module.label,
-                    self.name,
-                    f"an attribute named {name!r}",
-                    f"torch.nn.Module.{name} exists already. Rename the attribute.",
-                    f"name.{name}",
-                )
-            setattr(native, name, value)
-        for name, parameter in own.items():
-            declare(native, name, parameter, binding)
-        if own:
-            native.__dict__["cls_to_become"] = plain
-            native.__dict__["description"] = module
-            fill_later(native, module, binding)
-        return native
+        return compose(module, attributes, binding)
 
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
         shapes: dict[int, tuple[int, ...]] = {}
@@ -103,7 +79,7 @@ class TorchAdapter(Adapter):
             if hasattr(binding.natives[key], "become"):
                 binding.natives[key].become(rank)
         native = binding.native(module)
-        return torch.compile(_own_code(native)) if binding.options.compile else native
+        return compiled(native) if binding.options.compile else native
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():
@@ -117,9 +93,7 @@ class TorchAdapter(Adapter):
         return {name: None if is_lazy(value) else tuple(value.shape) for name, value in listed}
 
     def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
-        from .script import script
-
-        return script(layer, data_format, training)
+        return script(layer, data_format, training, self.table, self.scripts)
 
     def is_ready(self, slot: Slot) -> bool:
         return not is_lazy(self.parameter(slot))
@@ -156,31 +130,3 @@ class TorchAdapter(Adapter):
         if value.requires_grad:
             found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
         return {id(slot.parameter): self.to_numpy(g) for slot, g in zip(slots, found)}
-
-
-def _own_code(native: Any) -> Callable[..., Any]:
-    """Return a call of a module that is compiled apart from every other.
-
-    PyTorch 2.13 counts compilations by code, and gives up at the ninth: the ninth net of one class, or
-    the ninth of all nets whose call is PyTorch's own, would silently stay eager.
-    """
-
-    def call(*inputs: Any, **named: Any) -> Any:
-        return native(*inputs, **named)
-
-    return FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
-
-
-def _refuse_taken_names(module: nn.Module) -> None:
-    """Raise if the user's class defines what `torch.nn.Module` defines: that one would be called."""
-    ours = (object, *nn.Module.__mro__, nn.ModuleList, nn.ModuleDict, nn.Sequential)
-    for cls in type(module).__mro__:
-        for name in () if cls in ours else vars(cls):
-            if name[0] != "_" and name not in ("forward", "extra_repr") and hasattr(torch.nn.Module, name):
-                raise LayerNotSupportedError.at(
-                    module.label,
-                    "torch",
-                    f"a method named {name!r}",
-                    f"torch.nn.Module.{name} exists already. Rename the method.",
-                    f"name.{name}",
-                )

@@ -10,9 +10,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from isomorph import nn
 from isomorph.adapter import Binding
-from isomorph.tensor import TensorSpec
 
-from .tensors import device_of, factory, tensor
+from .framework import device_of, factory, tensor
 
 
 class Deferred(LazyModuleMixin):
@@ -22,28 +21,6 @@ class Deferred(LazyModuleMixin):
         """Fill the parameters once PyTorch's own inference gave them shapes."""
         if "fill" in self.__dict__ and not self.has_uninitialized_params():
             self.__dict__.pop("fill")(self)
-
-
-class DeferredComposite(Deferred):
-    """A user's module with parameters of its own, sized by its build hook."""
-
-    def initialize_parameters(self: Any, *inputs: Any, **named: Any) -> None:
-        """Let the build hook size the parameters, then fill them."""
-        if not self.has_uninitialized_params():
-            return
-        module = self.__dict__["description"]
-        specs = tuple(as_spec(value) for value in (*inputs, *named.values()))
-        module.fill(specs)
-        for name, parameter in module.own_parameters().items():
-            if is_lazy(getattr(self, name)):
-                getattr(self, name).materialize(parameter.shape.known())
-        self.reset_parameters()
-        self.__dict__.pop("description")
-
-
-def as_spec(value: Any) -> Any:
-    """Return a tensor's shape and type; other values as they are."""
-    return TensorSpec(tuple(value.shape), str(value.dtype)[6:]) if isinstance(value, torch.Tensor) else value
 
 
 def declare(native: Any, name: str, parameter: nn.Parameter, binding: Binding) -> None:

@@ -12,8 +12,9 @@ import torch.nn.functional as F  # noqa: N812 - the name PyTorch's own documenta
 from isomorph import lowering, nn
 from isomorph.conformance.mutants import Patch, mutant
 
-from . import deferral, layers
+from . import deferral, windows
 from .adapter import TorchAdapter
+from .nn import activations, conv, dense, flatten, norm, pooling
 
 mutant = functools.partial(mutant, of="torch")
 
@@ -48,7 +49,7 @@ def native_is_a_stand_in(patch: Patch) -> None:
             for name, parameter in layer.own_parameters().items():
                 deferral.declare(self, name, parameter, binding)
             self.bias = getattr(self, "bias", None)
-            self.activation = layers._activation(layer.activation, binding)
+            self.activation = activations.activation_of(layer.activation, binding)
 
         def initialize_parameters(self: Any, x: Any) -> None:
             if self.has_uninitialized_params():
@@ -77,7 +78,8 @@ def type_is_ignored(patch: Patch) -> None:
         return {**original(binding), "dtype": torch.float32}
 
     patch.around(deferral, "factory", single)
-    patch(layers, "factory", deferral.factory)
+    for family in (conv, dense, norm):
+        patch(family, "factory", deferral.factory)
     patch.around(deferral, "tensor", lambda tensor, array: tensor(array).float())
 
 
@@ -154,7 +156,7 @@ def gelu_is_an_approximation(patch: Patch) -> None:
 @mutant(kills="layers.conv2d.same-stride.values", beside=9)
 def same_pads_at_the_start(patch: Patch) -> None:
     """With strides, the odd extra zero of "same" goes to the start."""
-    patch.around(layers, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
+    patch.around(windows, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
 
 
 @mutant(kills="layers.avgpool2d.same.values")
@@ -164,11 +166,9 @@ def same_counts_its_padding(patch: Patch) -> None:
     def same(original: Any, native: Any, x: Any) -> Any:
         if not native.mean:
             return original(native, x)
-        sizes = zip(x.shape[2:], *native.window)
-        pads = [layers.same_padding(size, kernel, stride, 1) for size, kernel, stride in sizes]
-        return native.pool(F.pad(x, [width for pair in reversed(pads) for width in pair]))
+        return native.pool(F.pad(x, windows.same_pads(x.shape[2:], *native.window, (1, 1))))
 
-    patch.around(layers.Pool2d, "_same", same)
+    patch.around(pooling.Pool2d, "_same", same)
 
 
 @mutant(kills="layers.conv2d.plain.last.shapes")
@@ -179,13 +179,13 @@ def channels_stay_first(patch: Patch) -> None:
         y = original(native, x)
         return y.movedim(-1, 1) if native.channels_last else y
 
-    patch.around(layers._ConvExtras, "forward", forward)
+    patch.around(conv._ConvExtras, "forward", forward)
 
 
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(layers, "moves_channels", lambda *_: False)
+    patch(flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="layers.embedding.negative-index")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name PyTorch's own documentation uses
 
-from isomorph.ops.table import Ops, Tensor
+from isomorph.adapter import Ops, Tensor
 
 Axes = int | tuple[int, ...] | None
 

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from isomorph import nn
 from isomorph import script as parts
 
-from .adapter import TorchAdapter
-from .layers import pads_itself
+from .windows import pads_itself
 
 _HEAD = "import numpy\nimport torch\nimport torch.nn.functional as F"
-_CONV = (
-    'torch.nn.Conv{spatial}d(parameters["weight"].shape[1] * {groups}, {out_channels}, {kernel_size}, '
-    "{stride}, {padding!r}, {dilation}, {groups}, {has_bias})"
-)
-_LAYERS = {
-    nn.Dense: 'torch.nn.Linear(parameters["weight"].shape[1], {units}, {has_bias})',
-    nn.Conv1d: _CONV,
-    nn.Conv2d: _CONV,
-    nn.MaxPool2d: "torch.nn.MaxPool2d({kernel_size}, {stride}, {padding})",
-    nn.AvgPool2d: "torch.nn.AvgPool2d({kernel_size}, {stride}, {padding}, count_include_pad={counted})",
-    nn.GlobalAvgPool2d: "torch.nn.AdaptiveAvgPool2d(1)",
-    nn.BatchNorm: "kind(x.shape[1], {eps}, {momentum}, {affine})",
-    nn.LayerNorm: "torch.nn.LayerNorm(x.shape[-1], {eps}, {affine}, {has_bias})",
-    nn.Embedding: "torch.nn.Embedding({num_embeddings}, {embedding_dim})",
-    nn.Dropout: "torch.nn.Dropout({p})",
-    nn.Flatten: "torch.nn.Flatten({start_axis})",
-    nn.ReLU: "torch.nn.ReLU()",
-    nn.GELU: "torch.nn.GELU()",
-    nn.SiLU: "torch.nn.SiLU()",
-    nn.Tanh: "torch.nn.Tanh()",
-    nn.Sigmoid: "torch.nn.Sigmoid()",
-    nn.LeakyReLU: "torch.nn.LeakyReLU({negative_slope})",
-    nn.Softmax: "torch.nn.Softmax({axis})",
-}
 _FUNCTIONS = {
     "relu": "torch.relu(y)",
     "gelu": "F.gelu(y)",
@@ -45,8 +23,22 @@ _FUNCTIONS = {
 }
 
 
-def script(layer: nn.Layer, data_format: str, training: bool) -> str:
-    """Return the source; see `Adapter.native_script`."""
+def script(
+    layer: nn.Layer,
+    data_format: str,
+    training: bool,
+    table: Mapping[type, Any],
+    templates: Mapping[type, str],
+) -> str:
+    """Return the source; see `Adapter.native_script`.
+
+    Args:
+        layer: What the script makes.
+        data_format: That of its input.
+        training: Its mode.
+        table: The adapter's lowerings.
+        templates: By layer type, the call that makes PyTorch's own.
+    """
     before, after = parts.moved(layer, data_format, "channels_first", "torch.movedim")
     is_mean = isinstance(layer, nn.AvgPool2d)
     padding = getattr(layer, "padding", 0)
@@ -54,7 +46,7 @@ def script(layer: nn.Layer, data_format: str, training: bool) -> str:
     call = parts.filled(
         "torch",
         layer,
-        _LAYERS,
+        templates,
         padding=0 if is_same else padding,
         counted=is_same or getattr(layer, "count_include_pad", True),
     )
@@ -68,7 +60,7 @@ def script(layer: nn.Layer, data_format: str, training: bool) -> str:
         fill = "-numpy.inf" if isinstance(layer, nn.MaxPool2d) else "0"
         names = ("x", "inside") if is_mean else ("x",)
         before += [*inside, *parts.same_widths(layer), *parts.padded("widths", fill, names)]
-    values = parts.values(layer, TorchAdapter.table)
+    values = parts.values(layer, table)
     state = ", ".join(f'"{name}": torch.tensor({value})' for name, value in values.items())
     load = [f"layer.load_state_dict({{{state}}}, strict=False, assign=True)"] if values else []
     divide = ["y = y / layer(torch.tensor(inside))"] if is_same and is_mean else []

@@ -10,15 +10,16 @@ import numpy as np
 from isomorph import nn
 from isomorph.conformance.mutants import Patch, mutant
 
-from .. import layers, ops
+from .. import ops, windows
 from ..adapter import NumpyAdapter
+from ..nn import activations, conv, dense, embedding, flatten, norm, pooling
 from ..ops import NumpyOps
 
 
 @mutant(kills="layers.dense.activation-relu.values", beside=8)
 def dense_drops_its_activation(patch: Patch) -> None:
     """Dense does not call its activation."""
-    patch(layers.Dense, "activation", property(lambda native: None, lambda native, value: None))
+    patch(dense.Dense, "activation", property(lambda native: None, lambda native, value: None))
 
 
 @mutant(kills="layers.conv2d.plain.values")
@@ -34,7 +35,7 @@ def kernel_is_transposed(patch: Patch) -> None:
         finally:
             native.weight = weight
 
-    patch.around(layers.Conv, "compute", compute)
+    patch.around(conv.Conv, "compute", compute)
 
 
 @mutant(kills="layers.conv1d.plain.values")
@@ -49,13 +50,13 @@ def kernel_is_flipped(patch: Patch) -> None:
         finally:
             native.weight = weight
 
-    patch.around(layers.Conv, "compute", compute)
+    patch.around(conv.Conv, "compute", compute)
 
 
 @mutant(kills="layers.conv2d.same-even-kernel.values", beside=8)
 def same_pads_at_the_start(patch: Patch) -> None:
     """The odd extra zero of "same" padding goes to the start."""
-    patch.around(layers, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
+    patch.around(windows, "same_padding", lambda same, *sizes: same(*sizes)[::-1])
 
 
 @mutant(kills="layers.conv2d.same-stride.values", beside=6)
@@ -69,7 +70,7 @@ def same_pads_as_without_stride(patch: Patch) -> None:
             after, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size - before
         )
 
-    patch.around(layers, "same_padding", same)
+    patch.around(windows, "same_padding", same)
 
 
 @mutant(kills="layers.conv2d.groups.values")
@@ -81,7 +82,7 @@ def groups_are_interleaved(patch: Patch) -> None:
         order = np.arange(native.weight.shape[0]).reshape(-1, groups).T.ravel()
         return original(native, x)[:, np.argsort(order)] if groups > 1 else original(native, x)
 
-    patch.around(layers.Conv, "compute", compute)
+    patch.around(conv.Conv, "compute", compute)
 
 
 @mutant(kills="layers.conv2d.stride-pair.values")
@@ -95,7 +96,7 @@ def strides_follow_the_first_axis(patch: Patch) -> None:
         ]
         return original(x, element, sizes, tuple(max(step, 1) for step in steps), dilation)
 
-    patch.around(layers, "_shifted", shifted)
+    patch.around(conv, "shifted", shifted)
 
 
 @mutant(kills="layers.conv2d.dilation.values")
@@ -105,50 +106,52 @@ def dilation_is_a_crop(patch: Patch) -> None:
     def shifted(original: Any, x: Any, element: Any, sizes: Any, stride: Any, dilation: Any) -> Any:
         return original(x, element, sizes, stride, (1,) * len(dilation))
 
-    patch.around(layers, "_shifted", shifted)
+    patch.around(conv, "shifted", shifted)
 
 
 @mutant(kills="layers.maxpool2d.padding.values", beside=6)
 def max_pooling_pads_with_zeros(patch: Patch) -> None:
     """Max pooling pads with zeros, which win over negative numbers."""
-    patch.around(layers, "_padded", lambda padded, x, layer, dilation, value: padded(x, layer, dilation, 0.0))
+    patch.around(pooling, "padded", lambda padded, x, layer, dilation, value: padded(x, layer, dilation, 0.0))
 
 
 @mutant(kills="layers.avgpool2d.padding-not-counted.values")
 def padding_always_counts(patch: Patch) -> None:
     """Average pooling counts padded zeros whatever count_include_pad says."""
 
-    original = layers.AvgPool2d.compute
+    original = pooling.AvgPool2d.compute
 
     def counted(native: Any, x: Any) -> Any:
         layer = native.layer
         if layer.padding == "same":
             return original(native, x)
-        total = np.sum(layers._windows(layers._padded(x, layer, (1, 1), 0.0), layer), axis=0)
+        total = np.sum(windows.windows(windows.padded(x, layer, (1, 1), 0.0), layer), axis=0)
         return total / np.asarray(math.prod(layer.kernel_size), x.dtype)
 
-    patch(layers.AvgPool2d, "compute", counted)
+    patch(pooling.AvgPool2d, "compute", counted)
 
 
 @mutant(kills="layers.avgpool2d.same.values")
 def same_counts_its_padding(patch: Patch) -> None:
     """Average pooling counts the zeros of "same"."""
-    original = layers.AvgPool2d.compute
+    original = pooling.AvgPool2d.compute
 
     def counted(native: Any, x: Any) -> Any:
         layer = native.layer
         if layer.padding != "same":
             return original(native, x)
-        total = np.sum(layers._windows(layers._padded(x, layer, (1, 1), 0.0), layer), axis=0)
+        total = np.sum(windows.windows(windows.padded(x, layer, (1, 1), 0.0), layer), axis=0)
         return total / np.asarray(math.prod(layer.kernel_size), x.dtype)
 
-    patch(layers.AvgPool2d, "compute", counted)
+    patch(pooling.AvgPool2d, "compute", counted)
 
 
 @mutant(kills="layers.avgpool2d.plain.values")
 def averages_are_double(patch: Patch) -> None:
     """Average pooling returns double precision."""
-    patch.around(layers.AvgPool2d, "compute", lambda compute, native, x: compute(native, x).astype("float64"))
+    patch.around(
+        pooling.AvgPool2d, "compute", lambda compute, native, x: compute(native, x).astype("float64")
+    )
 
 
 @mutant(kills="layers.globalavgpool2d.keepdims.shapes")
@@ -159,7 +162,7 @@ def keepdims_is_ignored(patch: Patch) -> None:
         original(native, *rest)
         native.keepdims = False
 
-    patch.around(layers.GlobalAvgPool2d, "__init__", construct)
+    patch.around(pooling.GlobalAvgPool2d, "__init__", construct)
 
 
 @mutant(kills="layers.layernorm.plain.values")
@@ -180,7 +183,7 @@ def _layer_norm(patch: Patch, deviation: Any) -> None:
         y = y if native.weight is None else y * native.weight
         return y if native.bias is None else y + native.bias
 
-    patch(layers.LayerNorm, "__call__", call)
+    patch(norm.LayerNorm, "__call__", call)
 
 
 @mutant(kills="layers.embedding.out-of-range")
@@ -190,7 +193,7 @@ def embedding_clips(patch: Patch) -> None:
     def call(original: Any, native: Any, x: Any) -> Any:
         return original(native, np.minimum(x, native.count - 1))
 
-    patch.around(layers.Embedding, "__call__", call)
+    patch.around(embedding.Embedding, "__call__", call)
 
 
 @mutant(kills="layers.embedding.negative-index")
@@ -200,13 +203,13 @@ def embedding_counts_from_the_end(patch: Patch) -> None:
     def call(original: Any, native: Any, x: Any) -> Any:
         return original(native, np.where(x < 0, x + native.count, x))
 
-    patch.around(layers.Embedding, "__call__", call)
+    patch.around(embedding.Embedding, "__call__", call)
 
 
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(layers, "moves_channels", lambda *_: False)
+    patch(flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="layers.gelu.plain.values", beside=5)
@@ -226,7 +229,7 @@ def leaky_slope_is_another(patch: Patch) -> None:
 
     def lower(layer: Any, binding: Any) -> Any:
         slope = 0.3 if layer.negative_slope == 0.01 else layer.negative_slope
-        return layers.Activation(binding.adapter.ops.leaky_relu, slope)
+        return activations.Activation(binding.adapter.ops.leaky_relu, slope)
 
     patch.item(NumpyAdapter.table, nn.LeakyReLU, (lower, {}))
 
@@ -236,7 +239,7 @@ def softmax_takes_the_last_axis(patch: Patch) -> None:
     """Softmax works on the last axis whatever its axis."""
 
     def lower(layer: Any, binding: Any) -> Any:
-        return layers.Activation(binding.adapter.ops.softmax)
+        return activations.Activation(binding.adapter.ops.softmax)
 
     patch.item(NumpyAdapter.table, nn.Softmax, (lower, {}))
 

@@ -9,8 +9,9 @@ import numpy as np
 from isomorph import nn
 from isomorph.conformance.mutants import Patch, mutant
 
-from .. import adapter, layers
 from ..adapter import NumpyAdapter
+from ..framework import NumpyModule
+from ..nn import dense
 
 
 @mutant(kills="extras.native.dense.deferred", beside=6)
@@ -22,7 +23,7 @@ def allocates_at_construct(patch: Patch) -> None:
         if layer.in_features is None:
             native.kernel = np.zeros((layer.units, 4096), "float32")
 
-    patch.around(layers.Dense, "__init__", construct)
+    patch.around(dense.Dense, "__init__", construct)
 
 
 @mutant(kills="extras.native.dense.parameters")
@@ -33,7 +34,7 @@ def keeps_a_copy_under_another_name(patch: Patch) -> None:
         original(self, binding, modules)
         for module in modules:
             native = binding.natives[id(module)]
-            if isinstance(native, layers.Dense):
+            if isinstance(native, dense.Dense):
                 native.kernel = native.weight.T
 
     patch.around(NumpyAdapter, "materialize", materialize)
@@ -43,11 +44,11 @@ def keeps_a_copy_under_another_name(patch: Patch) -> None:
 def native_is_a_stand_in(patch: Patch) -> None:
     """Dense is lowered to a class that is not the one of the profile."""
 
-    class StandIn(adapter.NumpyModule):
+    class StandIn(NumpyModule):
         weight: Any = None
         bias: Any = None
-        __init__ = layers.Dense.__init__
-        __call__ = layers.Dense.__call__
+        __init__ = dense.Dense.__init__
+        __call__ = dense.Dense.__call__
 
     patch.item(NumpyAdapter.table, nn.Dense, (StandIn, NumpyAdapter.table[nn.Dense][1]))
 
@@ -58,7 +59,7 @@ def composites_lose_their_class(patch: Patch) -> None:
 
     def compose(original: Any, self: Any, module: Any, attributes: Any, binding: Any) -> Any:
         native = original(self, module, attributes, binding)
-        kind = type(module.__class__.__name__, (adapter.NumpyModule,), {})
+        kind = type(module.__class__.__name__, (NumpyModule,), {})
         names = [name for cls in type(native).__mro__[::-1] for name in vars(cls) if name[:2] != "__"]
         for name in (*names, "__call__"):
             setattr(kind, name, getattr(type(native), name, None))

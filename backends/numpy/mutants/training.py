@@ -9,7 +9,7 @@ import numpy as np
 
 from isomorph.conformance.mutants import Patch, mutant
 
-from .. import layers
+from ..nn import dropout, norm
 
 
 @mutant(kills="train.batchnorm.running.one-step")
@@ -25,8 +25,8 @@ def running_variance_is_biased(patch: Patch) -> None:
         native.count = x.size // x.shape[-1 if native.channels_last else 1]
         return original(native, x)
 
-    patch.around(layers.BatchNorm, "_blend", blend)
-    patch.around(layers.BatchNorm, "__call__", call)
+    patch.around(norm.BatchNorm, "_blend", blend)
+    patch.around(norm.BatchNorm, "__call__", call)
 
 
 @mutant(kills="train.batchnorm.running.one-step")
@@ -37,7 +37,7 @@ def momentum_weighs_the_old(patch: Patch) -> None:
         original(native, *rest)
         native.momentum = 1 - native.momentum
 
-    patch.around(layers.BatchNorm, "__init__", construct)
+    patch.around(norm.BatchNorm, "__init__", construct)
 
 
 @mutant(kills="train.batchnorm.batch-statistics.plain")
@@ -54,7 +54,7 @@ def batches_are_normalized_by_unbiased_variance(patch: Patch) -> None:
         shift = 0 if native.bias is None else native.bias.reshape(shape)
         return (y - shift) * np.asarray(math.sqrt((count - 1) / count), x.dtype) + shift
 
-    patch.around(layers.BatchNorm, "__call__", call)
+    patch.around(norm.BatchNorm, "__call__", call)
 
 
 @mutant(kills="train.batchnorm.eval-changes-nothing", beside=7)
@@ -67,7 +67,7 @@ def evaluation_moves_statistics(patch: Patch) -> None:
             native._blend(native.running_mean, np.asarray(x.mean(), x.dtype))
         return y
 
-    patch.around(layers.BatchNorm, "__call__", call)
+    patch.around(norm.BatchNorm, "__call__", call)
 
 
 @mutant(kills="layers.batchnorm.eps.values")
@@ -78,19 +78,21 @@ def batch_norm_has_its_own_eps(patch: Patch) -> None:
         original(native, *rest)
         native.eps = 1e-5
 
-    patch.around(layers.BatchNorm, "__init__", construct)
+    patch.around(norm.BatchNorm, "__init__", construct)
 
 
 @mutant(kills="train.dropout.evaluation")
 def dropout_always_drops(patch: Patch) -> None:
     """Dropout drops in evaluation too."""
-    patch(layers.Dropout, "training", property(lambda native: True, lambda native, value: None))
+    patch(dropout.Dropout, "training", property(lambda native: True, lambda native, value: None))
 
 
 @mutant(kills="train.dropout.training")
 def dropout_does_not_scale(patch: Patch) -> None:
     """Dropout zeroes elements and leaves the rest as they are."""
-    patch.around(layers.Dropout, "__call__", lambda call, native, x: np.where(call(native, x) != 0, x, x * 0))
+    patch.around(
+        dropout.Dropout, "__call__", lambda call, native, x: np.where(call(native, x) != 0, x, x * 0)
+    )
 
 
 @mutant(kills="train.dropout.draws-anew")
@@ -101,4 +103,4 @@ def dropout_repeats_itself(patch: Patch) -> None:
         native.generator = np.random.default_rng(7)
         return original(native, x)
 
-    patch.around(layers.Dropout, "__call__", call)
+    patch.around(dropout.Dropout, "__call__", call)

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isomorph.adapter import Binding, Options
+from isomorph.adapter import Array, Binding, Options, TensorSpec
 from isomorph.errors import InvalidArgumentError
-from isomorph.init.laws import Array
-from isomorph.tensor import TensorSpec
 
 
 def tensor(array: Array) -> Any:
