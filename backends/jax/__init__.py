@@ -1,6 +1,6 @@
 """JAX: Flax linen modules, and their variables in one tree beside them."""
 
-from . import layers
+from . import nn
 from .adapter import JaxAdapter
 
-__all__ = ["JaxAdapter", "layers"]
+__all__ = ["JaxAdapter", "nn"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import flax
 import jax
@@ -11,24 +11,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Options, Slot
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec
 from isomorph.errors import InvalidArgumentError
-from isomorph.init.laws import Array
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
 
 from .calls import general, runner, split
-from .composites import Composite, composite
-from .laws import in_layout
+from .composite import Composite, composite
+from .deferral import in_layout
+from .framework import abstract, device_of, require_x64, tensor
 from .ops import JaxOps
+from .script import script
 from .state import Tree, checked_shape, collection_of, find, place_of, state_of
-from .tensors import abstract, device_of, require_x64, tensor
 
 
 class JaxAdapter(Adapter):
     """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
 
     name = "jax"
+    scripts: ClassVar[dict[type, str]] = {}
+    """For each layer its line in Flax's own API, with gaps for its attributes."""
 
     def __init__(self) -> None:
         self.ops = JaxOps()
@@ -108,9 +108,7 @@ class JaxAdapter(Adapter):
         return state_of(binding).listed(module)
 
     def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
-        from .script import script
-
-        return script(layer, data_format, training)
+        return script(layer, data_format, training, self.table, self.scripts)
 
     def is_ready(self, slot: Slot) -> bool:
         return self.parameter(slot) is not None

@@ -10,8 +10,8 @@ import numpy as np
 
 from isomorph import nn
 
+from .framework import concrete
 from .state import State, Tree, follow
-from .tensors import concrete
 
 
 def pure(state: State, module: nn.Module) -> Callable[..., Any]:

@@ -13,9 +13,10 @@ from flax import linen
 from isomorph import nn
 from isomorph.conformance.mutants import Patch, mutant
 
-from . import layers, ops
+from . import ops
 from .adapter import JaxAdapter
-from .laws import Law
+from .deferral import Law
+from .nn import flatten, norm
 from .state import State
 
 mutant = functools.partial(mutant, of="jax")
@@ -58,7 +59,7 @@ def running_variance_is_biased(patch: Patch) -> None:
             native.put_variable("batch_stats", "var", old + new * (count - 1) / count)
         return y
 
-    patch.around(layers.BatchNorm, "__call__", call)
+    patch.around(norm.BatchNorm, "__call__", call)
 
 
 @mutant(kills="train.batchnorm.running.one-step")
@@ -70,7 +71,7 @@ def statistics_are_not_kept(patch: Patch) -> None:
 @mutant(kills="layers.layernorm.plain.values")
 def norms_keep_flax_eps(patch: Patch) -> None:
     """LayerNorm's epsilon is Flax's own."""
-    patch.around(layers, "_norm", lambda norm, *rest: {**norm(*rest), "epsilon": 1e-6})
+    patch.around(norm, "_norm", lambda original, *rest: {**original(*rest), "epsilon": 1e-6})
 
 
 @mutant(kills="layers.gelu.plain.values")
@@ -145,7 +146,7 @@ def given_variables_are_dropped(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(layers, "moves_channels", lambda *_: False)
+    patch(flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="core.init.two-layers-differ")

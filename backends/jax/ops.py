@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isomorph.ops.table import Ops, Tensor
+from isomorph.adapter import Ops, Tensor
 
-from .tensors import require_x64
+from .framework import require_x64
 
 Axes = int | tuple[int, ...] | None
 

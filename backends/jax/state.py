@@ -13,12 +13,10 @@ import numpy as np
 from flax import linen
 
 from isomorph import nn
-from isomorph.adapter import Binding, Slot
+from isomorph.adapter import Binding, Slot, numpy_dtype
 from isomorph.errors import DTypeMismatchError, LayerNotSupportedError, ShapeMismatchError, StructureError
-from isomorph.init.streams import numpy_dtype
-from isomorph.shape import Shape
 
-from .tensors import concrete, device_of
+from .framework import concrete, device_of
 
 Path = tuple[str, ...]
 Tree = dict[str, Any]
@@ -224,7 +222,7 @@ def checked_shape(state: State, slot: Slot, tree: Tree) -> tuple[int, ...]:
     shape = slot.canonical_shape(value.shape)
     known = parameter.shape
     if len(shape) != len(known) or any(n not in (None, m) for n, m in zip(known, shape)):
-        raise ShapeMismatchError.at(parameter.name, "values of shape", known, Shape(shape))
+        raise ShapeMismatchError.at(parameter.name, "values of shape", known, shape)
     if value.dtype != numpy_dtype(parameter.dtype):
         raise DTypeMismatchError.at(parameter.name, parameter.dtype, value.dtype)
     return shape

@@ -13,11 +13,10 @@ from flax import linen
 from flax.linen.module import DescriptorWrapper
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, native_class
 from isomorph.errors import LayerNotSupportedError
-from isomorph.native_class import native_class
 
-from .laws import Law, build
+from .deferral import Law, build
 from .state import place_of, state_of
 
 

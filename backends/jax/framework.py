@@ -9,10 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isomorph.adapter import Options
+from isomorph.adapter import Array, Options, TensorSpec
 from isomorph.errors import InvalidArgumentError, NotSupportedError
-from isomorph.init.laws import Array
-from isomorph.tensor import TensorSpec
 
 # Five times faster than jnp.array (JAX 0.7: 4 against 21 microseconds for a small array).
 _arrive = jax.jit(lambda array: array)

@@ -12,13 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Slot
-from isomorph.init.laws import Array
+from isomorph.adapter import Array, Slot, shapes_kept
 from isomorph.shape import Shape
-from isomorph.trace import shapes_kept
 
+from .framework import as_spec
 from .state import Place, collection_of, place_of, state_of
-from .tensors import as_spec
 
 _drawing = threading.RLock()
 

@@ -1,0 +1,44 @@
+"""Containers of modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flax import linen
+
+from isomorph import nn
+from isomorph.adapter import Binding
+
+from ..adapter import JaxAdapter
+
+
+class Sequential(linen.Sequential):
+    """`linen.Sequential` that a `forward` can also index and run through; tuples pass as one value."""
+
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        """Call each module on what the one before returned."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __iter__(self) -> Any:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.layers[index]
+
+
+@JaxAdapter.lowers(nn.Sequential, nn.ModuleList)
+def modules(layer: nn.ModuleList, binding: Binding) -> Any:
+    """Lower Sequential, and ModuleList to a tuple, as Flax keeps lists."""
+    children = tuple(binding.native(child) for child in layer)
+    return Sequential(children) if isinstance(layer, nn.Sequential) else children
+
+
+@JaxAdapter.lowers(nn.ModuleDict)
+def module_dict(layer: nn.ModuleDict, binding: Binding) -> Any:
+    """Lower ModuleDict to a dict."""
+    return {name: binding.native(child) for name, child in layer.items()}

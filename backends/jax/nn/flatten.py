@@ -1,0 +1,28 @@
+"""Flatten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from isomorph import nn
+from isomorph.adapter import Binding
+from isomorph.nn.activations import moves_channels
+
+from ..adapter import JaxAdapter
+from ..leaf import Function
+
+SCRIPTS = {nn.Flatten: "jnp.reshape(x, (*x.shape[:{start_axis}], -1))"}
+
+
+@JaxAdapter.lowers(nn.Flatten)
+def flatten(layer: nn.Flatten, binding: Binding) -> Any:
+    """Lower Flatten; its order is channels, height, width in both formats."""
+    moves = moves_channels(layer, 3, binding.options.data_format)
+
+    def function(x: Any) -> Any:
+        x = jnp.moveaxis(x, -1, 1) if moves and x.ndim > 2 else x
+        return binding.adapter.ops.flatten(x, layer.start_axis)
+
+    return Function(function)
