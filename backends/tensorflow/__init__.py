@@ -1,6 +1,6 @@
 """TensorFlow: Keras 3 models and layers, which build themselves when they meet data."""
 
-from . import layers, windows
+from . import nn
 from .adapter import TensorFlowAdapter
 
-__all__ = ["TensorFlowAdapter", "layers", "windows"]
+__all__ = ["TensorFlowAdapter", "nn"]

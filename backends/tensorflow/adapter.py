@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Options, Slot
-from isomorph.init.laws import Array
-from isomorph.ops.table import register
-from isomorph.tensor import TensorSpec, input_specs
-from isomorph.trace import Call
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, input_specs, register
 
 from .calls import runner
-from .composites import Composite, Net, compose
+from .composite import Composite, Net, compose
+from .deferral import TransposedView, input_shape, relative_path, storage, sufficient_shape, weights_of
 from .framework import device_of, keras, tf
 from .ops import SymbolicOps, TensorFlowOps
-from .variables import TransposedView, input_shape, relative_path, storage, sufficient_shape, weights_of
 
 
 class TensorFlowAdapter(Adapter):
     """Lowers nets to `keras.Model` and `keras.layers`."""
 
     name = "tensorflow"
+    scripts: ClassVar[dict[type, str]] = {}
 
     def __init__(self) -> None:
         self.ops = TensorFlowOps()
@@ -103,7 +100,7 @@ class TensorFlowAdapter(Adapter):
     def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
         from .script import script
 
-        return script(layer, data_format, training)
+        return script(layer, data_format, training, self.scripts, self.table)
 
     def is_ready(self, slot: Slot) -> bool:
         return id(slot.parameter) in slot.binding.memory.get("variables", ())

@@ -10,10 +10,11 @@ import numpy as np
 from isomorph import nn
 from isomorph.conformance.mutants import Patch, mutant
 
-from . import layers, variables, windows
+from . import deferral
 from .adapter import TensorFlowAdapter
 from .calls import runner as make_runner
 from .framework import tf
+from .nn import conv, dropout, embedding, flatten
 
 mutant = functools.partial(mutant, of="tensorflow")
 
@@ -49,7 +50,7 @@ def kernel_is_transposed(patch: Patch) -> None:
         is_square = kernel.shape[0] == kernel.shape[1]
         return original(x, tf.transpose(kernel, (1, 0, 2, 3)) if is_square else kernel, *rest)
 
-    patch.around(windows, "_convolve", convolve)
+    patch.around(conv, "_convolve", convolve)
 
 
 @mutant(kills="layers.conv2d.groups.values")
@@ -62,13 +63,13 @@ def groups_are_reversed(patch: Patch) -> None:
         x = tf.concat(tf.split(x, groups, -1)[::-1], -1) if groups > 1 else x
         return original(x, kernel, strides, dilation, pads, groups)
 
-    patch.around(windows, "_convolve", convolve)
+    patch.around(conv, "_convolve", convolve)
 
 
 @mutant(kills="layers.conv2d.same-even-kernel.values", beside=6)
 def same_pads_at_the_start(patch: Patch) -> None:
     """The odd extra zero of a convolution's "same" goes to the start."""
-    patch.around(windows, "_same_widths", lambda widths, *rest: [pair[::-1] for pair in widths(*rest)])
+    patch.around(conv, "_same_widths", lambda widths, *rest: [pair[::-1] for pair in widths(*rest)])
 
 
 @mutant(kills="train.batchnorm.running.one-step")
@@ -110,13 +111,13 @@ def gradients_are_not_transposed(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(layers, "moves_channels", lambda *_: False)
+    patch(flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="train.dropout.training")
 def dropout_asks_keras_for_the_mode(patch: Patch) -> None:
     """Dropout follows Keras's training argument, which a bound call does not give."""
-    patch(layers.Dropout, "_trains", lambda native, training: training)
+    patch(dropout.Dropout, "_trains", lambda native, training: training)
 
 
 @mutant(kills="train.batchnorm.eval-uses-running")
@@ -136,12 +137,12 @@ def traces_are_kept_over_modes(patch: Patch) -> None:
 def tied_layouts_are_forgotten(patch: Patch) -> None:
     """A tied variable is used as it lies, by a layer that stores it transposed too."""
 
-    class View(variables.TransposedView):
+    class View(deferral.TransposedView):
         def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
             stored = tf.convert_to_tensor(self.variable, dtype)
             return tf.reshape(stored, self.shape)
 
-    patch(variables, "TransposedView", View)
+    patch(deferral, "TransposedView", View)
 
 
 @mutant(kills="layers.embedding.out-of-range")
@@ -151,7 +152,7 @@ def embedding_clips(patch: Patch) -> None:
     def call(original: Any, native: Any, inputs: Any) -> Any:
         return original(native, tf.clip_by_value(inputs, 0, native.input_dim - 1))
 
-    patch.around(layers.Embedding, "call", call)
+    patch.around(embedding.Embedding, "call", call)
 
 
 @mutant(kills="layers.leakyrelu.plain.values")

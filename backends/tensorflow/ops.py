@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isomorph.ops.table import Ops, Tensor
+from isomorph.adapter import Ops, Tensor
 from isomorph.tensor import promote
 
 from .framework import keras, tf

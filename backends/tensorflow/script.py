@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from isomorph import nn
 from isomorph import script as parts
-
-from .adapter import TensorFlowAdapter
 
 _HEAD = """import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import numpy"""
-_CONV = (
-    "keras.layers.Conv{spatial}D({out_channels}, {kernel_size}, {steps}, {word!r}, dilation_rate={dilation}, "
-    "groups={groups}, use_bias={has_bias}, dtype=dtype)"
-)
-_NORM = "{eps}, {has_bias}, {has_weight}, dtype=dtype)"
-_LAYERS = {
-    nn.Dense: "keras.layers.Dense({units}, use_bias={has_bias}, dtype=dtype)",
-    nn.Conv1d: _CONV,
-    nn.Conv2d: _CONV,
-    nn.MaxPool2d: "keras.layers.MaxPooling2D({kernel_size}, {stride}, {word!r}, dtype=dtype)",
-    nn.AvgPool2d: "keras.layers.AveragePooling2D({kernel_size}, {stride}, {word!r}, dtype=dtype)",
-    nn.GlobalAvgPool2d: "keras.layers.GlobalAveragePooling2D(keepdims={keepdims}, dtype=dtype)",
-    nn.BatchNorm: "keras.layers.BatchNormalization({channel_axis}, {kept}, " + _NORM,
-    nn.LayerNorm: "keras.layers.LayerNormalization(-1, " + _NORM,
-    nn.Embedding: "keras.layers.Embedding({num_embeddings}, {embedding_dim}, dtype=dtype)",
-    nn.Dropout: "keras.layers.Dropout({p}, dtype=dtype)",
-    nn.Flatten: "lambda x: keras.ops.reshape(x, (*x.shape[:{start_axis}], -1))",
-    nn.ReLU: 'keras.layers.Activation("relu", dtype=dtype)',
-    nn.GELU: 'keras.layers.Activation("gelu", dtype=dtype)',
-    nn.SiLU: 'keras.layers.Activation("silu", dtype=dtype)',
-    nn.Tanh: 'keras.layers.Activation("tanh", dtype=dtype)',
-    nn.Sigmoid: 'keras.layers.Activation("sigmoid", dtype=dtype)',
-    nn.LeakyReLU: "keras.layers.LeakyReLU({negative_slope}, dtype=dtype)",
-    nn.Softmax: "keras.layers.Softmax({axis}, dtype=dtype)",
-}
 _FUNCTIONS = {
     name: f"keras.activations.{name}(y)"
     for name in ("relu", "gelu", "silu", "tanh", "sigmoid", "softmax", "log_softmax")
 } | {"leaky_relu": "keras.activations.leaky_relu(y, 0.01)"}
 
 
-def script(layer: nn.Layer, data_format: str, training: bool) -> str:
-    """Return the source; see `Adapter.native_script`."""
+def script(
+    layer: nn.Layer, data_format: str, training: bool, rows: Mapping[type, str], table: Mapping[type, Any]
+) -> str:
+    """Return the source, from the families' rows and the adapter's table; see `Adapter.native_script`."""
     before, after = parts.moved(layer, data_format, "channels_last", "keras.ops.moveaxis")
     given: Any = layer
     padding, stride = getattr(layer, "padding", ()), getattr(layer, "stride", (1,))
@@ -74,12 +50,12 @@ def script(layer: nn.Layer, data_format: str, training: bool) -> str:
         behind = [f"y = y[(slice(None), *(slice(None, None, step) for step in {stride}))]"]
         if padding == "same":
             before += [*parts.same_widths(given, "channels_last"), *parts.padded("widths")]
-    values = parts.values(layer, TensorFlowAdapter.table)
+    values = parts.values(layer, table)
     load = ["layer.build(x.shape)", f"layer.set_weights([{', '.join(values.values())}])"] if values else []
     lines = [
         parts.DTYPE,
         *before,
-        f"layer = {parts.filled('tensorflow', layer, _LAYERS, **options)}",
+        f"layer = {parts.filled('tensorflow', layer, rows, **options)}",
         *load,
         call,
         *behind,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, TensorSpec, draw_values, native_class, store
 from isomorph.errors import LayerNotSupportedError, ShapeMismatchError
-from isomorph.initialize import draw_values, store
-from isomorph.native_class import native_class
-from isomorph.tensor import TensorSpec
 
 from .calls import is_bound
+from .deferral import Deferred, ParameterLaw, common
 from .framework import keras
-from .variables import Deferred, ParameterLaw, common
 
 # Keras 3.15 does not offer it publicly.
 from keras.src.backend.common.global_state import get_global_attribute  # isort: skip
@@ -173,34 +170,3 @@ def _collides(module: nn.Module) -> bool:
             )
     methods = {name for name in methods if not name.startswith("__") and name != "build"}
     return not reserved().isdisjoint(attributes | methods)
-
-
-class Sequential(Net, keras.Sequential):  # type: ignore[misc]
-    """A `keras.Sequential` of any input rank, whose layers may repeat; indexed as a list."""
-
-    def __init__(self, layers: list[Any], binding: Binding, module: nn.Module) -> None:
-        options = common(module, binding)
-        keras.Sequential.__init__(self, name=options["name"])
-        self.dtype_policy = options["dtype"]
-        self._describe(binding, module)
-        self._layers.extend(layers)
-
-    def build(self, input_shape: Any = None) -> None:
-        # Keras would make a Functional model here: a RecursionError from 1000 layers on.
-        self._build_from([input_shape])
-
-    def call(self, inputs: Any) -> Any:
-        for layer in self._layers:
-            inputs = layer(inputs)
-        return inputs
-
-    compute_output_spec = keras.Operation.compute_output_spec
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._layers[index]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._layers)
-
-    def __len__(self) -> int:
-        return len(self._layers)

@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Binding, Options, Slot
-from isomorph.init.laws import Array
-from isomorph.parameter import Parameter
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
+from isomorph.adapter import Array, Binding, Call, Options, Slot, TensorSpec
 
 from .calls import is_bound
 from .framework import check_device, device_of, keras, tf
@@ -24,7 +20,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope  # isort
 Axes = tuple[int, ...] | None
 
 
-def storage(binding: Binding, parameter: Parameter) -> Slot:
+def storage(binding: Binding, parameter: nn.Parameter) -> Slot:
     """Return the slot that says how a parameter is stored; tied layers share its one variable."""
     first, *others = binding.slots[id(parameter)]
     for slot in others:
@@ -67,14 +63,14 @@ class ParameterLaw(keras.initializers.Initializer):  # type: ignore[misc]
     def __init__(self, binding: Binding, module: nn.Module, name: str, axes: Axes = None) -> None:
         self.binding, self.module, self.name, self.axes = binding, module, name, axes
 
-    def clone(self) -> ParameterLaw:
+    def clone(self) -> nn.ParameterLaw:
         return self
 
     def get_config(self) -> dict[str, Any]:
         return {}
 
     @property
-    def parameter(self) -> Parameter:
+    def parameter(self) -> nn.Parameter:
         """The parameter of the description."""
         return vars(self.module)[self.name]  # type: ignore[no-any-return]
 
