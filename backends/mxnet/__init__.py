@@ -5,7 +5,9 @@ so that legacy code in the same process goes on working. Who calls `net.native` 
 np-mode, as with any Gluon net on `mx.np` arrays: `mxnet.npx.set_np()`.
 """
 
-from . import layers, windows
 from .adapter import MXNetAdapter
+from .nn import SCRIPTS
 
-__all__ = ["MXNetAdapter", "layers", "windows"]
+__all__ = ["MXNetAdapter"]
+
+MXNetAdapter.scripts = SCRIPTS

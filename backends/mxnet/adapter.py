@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Binding, Options, Slot
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, register
 from isomorph.errors import NotSupportedError
-from isomorph.init.laws import Array
-from isomorph.ops.table import register
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
 
 from .calls import Run
 from .composite import composite
 from .deferral import inferred, link, load
 from .framework import NDArray, Symbol, autograd, context_of, gluon, mx, np_mode
-from .ops import MXNetOps
+from .ops import ARRAYS, SYMBOLS
 
 # Integer types that MXNet 1.9.1 lacks, and the least ones that hold their values.
 _WIDER = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
@@ -30,10 +26,12 @@ class MXNetAdapter(Adapter):
     """Lowers nets to Gluon blocks."""
 
     name = "mxnet"
+    scripts: ClassVar[dict[type, str]] = {}
+    """The rows of the families of layers for `native_script`."""
 
     def __init__(self) -> None:
-        self.ops = MXNetOps(mx.ndarray)
-        register(Symbol, MXNetOps(mx.symbol))
+        self.ops = ARRAYS
+        register(Symbol, SYMBOLS)
 
     def check_options(self, options: Options) -> None:
         context, dtype = context_of(options), options.dtype
@@ -103,7 +101,7 @@ class MXNetAdapter(Adapter):
     def native_script(self, layer: nn.Layer, data_format: str, training: bool) -> str:
         from .script import script
 
-        return script(layer, data_format, training)
+        return script(layer, self.table, self.scripts, data_format, training)
 
     def is_ready(self, slot: Slot) -> bool:
         return self.parameter(slot)._data is not None

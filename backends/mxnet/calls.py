@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, TensorSpec
 from isomorph.errors import ForwardError, LayerNotSupportedError
-from isomorph.tensor import TensorSpec
 
 from .composite import by_position
 from .framework import NDArray, Symbol, Trace, autograd, drain, mx, set_np_shape, state, tracing, wait

@@ -6,11 +6,10 @@ import inspect
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, native_class
 from isomorph.errors import LayerNotSupportedError
-from isomorph.native_class import native_class
 
-from .deferral import prefix_of
+from .blocks import prefix_of
 from .framework import gluon, is_training
 
 _GLUONS = frozenset(dir(gluon.HybridBlock(prefix=""))) - {"forward"}

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding, Slot
-from isomorph.init.laws import Array
+from isomorph.adapter import Array, Binding, Call, Slot, TensorSpec
 from isomorph.lowering import lower
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
 
 from .framework import Trace, autograd, context_of, gluon, mx, np_mode, tracing
 
@@ -24,15 +21,6 @@ class Law(mx.init.Initializer):
     def _init_weight(self, name: str, array: Any) -> None:
         self.slot.parameter.shape = self.slot.canonical_shape(array.shape)
         array[()] = self.slot.take()
-
-
-def prefix_of(binding: Binding, module: nn.Module) -> str:
-    """Return a block's prefix: unique by Gluon's own counter, then the dotted path."""
-    if "prefix" not in binding.memory:
-        hint = type(binding.root).__name__.lower()
-        binding.memory["prefix"] = gluon.block._BlockScope.create(None, None, hint)[0]
-    path = module.path
-    return binding.memory["prefix"] + (f"{path}_" if path else "")  # type: ignore[no-any-return]
 
 
 def link(binding: Binding) -> None:

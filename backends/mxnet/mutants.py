@@ -10,10 +10,13 @@ import numpy as np
 from isomorph import nn, ops
 from isomorph.conformance.mutants import Patch, mutant
 
-from . import layers, windows
+from . import windows
 from .adapter import MXNetAdapter
+from .blocks import function_block
 from .calls import Graph, Run
 from .framework import gluon
+from .nn import activations, conv, dense, norm, pooling
+from .ops import table_of
 
 mutant = functools.partial(mutant, of="mxnet")
 
@@ -49,13 +52,13 @@ def running_variance_is_biased(patch: Patch) -> None:
     """The running variance moves towards the batch's biased variance."""
 
     def statistics(native: Any, x: Any) -> tuple[Any, Any]:
-        table: Any = ops.table.table_of(x)
+        table = table_of(x)
         first = native._kwargs["axis"] == 1
         flat = table.npx.reshape(x, (-2, -2, -1) if first else (-1, native.running_mean.shape[0]))
         axes = (0, 2) if first else (0,)
         return table.np.mean(flat, axes), table.np.var(flat, axes)
 
-    patch(layers.BatchNorm, "_statistics", statistics)
+    patch(norm.BatchNorm, "_statistics", statistics)
 
 
 @mutant(kills="train.batchnorm.running.one-step", beside=7)
@@ -98,16 +101,16 @@ def channels_stay_first(patch: Patch) -> None:
 
     def forward(original: Any, native: Any, F: Any, x: Any, **parameters: Any) -> Any:  # noqa: N803
         y = original(native, F, x, **parameters)
-        return F.np.moveaxis(y, -1, 1) if native.isomorph_last and isinstance(native, windows.Conv2D) else y
+        return F.np.moveaxis(y, -1, 1) if native.isomorph_last and isinstance(native, conv.Conv2D) else y
 
-    patch.around(windows._Windowed, "hybrid_forward", forward)
+    patch.around(windows.Windowed, "hybrid_forward", forward)
 
 
 @mutant(kills="layers.avgpool2d.same.values")
 def same_counts_its_padding(patch: Patch) -> None:
     """Average pooling counts the zeros of "same"."""
 
-    patch(windows.AvgPool2D, "windows", windows._Windowed.windows)
+    patch(pooling.AvgPool2D, "windows", windows.Windowed.windows)
 
 
 @mutant(kills="layers.gelu.plain.values", beside=7)
@@ -118,11 +121,11 @@ def gelu_is_an_approximation(patch: Patch) -> None:
         return x * 0.5 * (1 + ops.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
 
     def named(original: Any, layer: Any, binding: Any, name: str) -> Any:
-        return (
-            layers._lambda(layer, binding, gelu, name) if name == "gelu" else original(layer, binding, name)
-        )
+        if name == "gelu":
+            return function_block(layer, binding, gelu, name)
+        return original(layer, binding, name)
 
-    patch.around(layers, "_named", named)
+    patch.around(activations, "named", named)
 
 
 @mutant(kills="layers.layernorm.plain.values")
@@ -148,4 +151,4 @@ def keyword_inputs_are_dropped(patch: Patch) -> None:
 @mutant(kills="train.gradients.frozen-before-sizes", beside=4)
 def dense_is_gluons_own(patch: Patch) -> None:
     """Dense computes as Gluon's does: a bias behind a frozen weight gets no gradient."""
-    patch(layers.Dense, "hybrid_forward", gluon.nn.Dense.hybrid_forward)
+    patch(dense.Dense, "hybrid_forward", gluon.nn.Dense.hybrid_forward)

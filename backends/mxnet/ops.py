@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from isomorph.adapter import Ops, Tensor
 from isomorph.errors import ForwardError, NotSupportedError
-from isomorph.ops.table import Ops, Tensor
 
-from .framework import FLOATS, NDArray, Symbol
+from .framework import FLOATS, NDArray, Symbol, mx
 
 Axes = int | tuple[int, ...] | None
 _DTYPES = ("float16", "float32", "float64", "bool", "int8", "int32", "int64", "uint8")
@@ -175,3 +175,11 @@ class MXNetOps(Ops):
             return self.pad(x.reshape(1, -1), ((0, 0), *widths), value).reshape(-1)
         # mx.np.pad ignores its constant in 1.9.1, and asks NumPy for what NumPy 2 has not.
         return self.npi.pad(x, widths, mode="constant", constant_value=value)
+
+
+ARRAYS, SYMBOLS = MXNetOps(mx.ndarray), MXNetOps(mx.symbol)
+
+
+def table_of(x: Tensor) -> MXNetOps:
+    """Return the functions for an array or a symbol."""
+    return ARRAYS if isinstance(x, NDArray) else SYMBOLS

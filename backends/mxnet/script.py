@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from isomorph import nn
 from isomorph import script as parts
 
 from . import framework
-from .adapter import MXNetAdapter
 
 _HEAD = f"""import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -26,33 +27,6 @@ with _old_numpy():
     import mxnet as mx
 
 mx.npx.set_np()"""
-_CONV = (
-    "mx.gluon.nn.Conv{spatial}D({out_channels}, {kernel_size}, {stride}, {pads}, {dilation}, {groups}, "
-    'use_bias={has_bias}, in_channels=parameters["weight"].shape[1] * {groups})'
-)
-_NORM = "{eps}, {has_bias}, {has_weight}, in_channels=x.shape[{channel_axis}])"
-_LAYERS = {
-    nn.Dense: "mx.gluon.nn.Dense({units}, None, {has_bias}, False, in_units=x.shape[-1])",
-    nn.Conv1d: _CONV,
-    nn.Conv2d: _CONV,
-    nn.MaxPool2d: "mx.gluon.nn.MaxPool2D({kernel_size}, {stride}, {pads})",
-    nn.AvgPool2d: "mx.gluon.nn.AvgPool2D({kernel_size}, {stride}, {pads}, count_include_pad={counted})",
-    nn.GlobalAvgPool2d: "mx.gluon.nn.GlobalAvgPool2D()",
-    nn.BatchNorm: "mx.gluon.nn.BatchNorm({channel_axis}, {kept}, " + _NORM,
-    nn.LayerNorm: "mx.gluon.nn.LayerNorm(-1, " + _NORM,
-    nn.Embedding: "mx.gluon.nn.Embedding({num_embeddings}, {embedding_dim})",
-    nn.Dropout: "mx.gluon.nn.Dropout({p})",
-    nn.GELU: "mx.gluon.nn.GELU()",
-    nn.LeakyReLU: "mx.gluon.nn.LeakyReLU({negative_slope})",
-}
-_EXPRESSIONS = {
-    nn.Flatten: "x.reshape(*x.shape[:{start_axis}], -1)",
-    nn.ReLU: "mx.npx.relu(x)",
-    nn.SiLU: "x * mx.npx.sigmoid(x)",
-    nn.Tanh: "mx.np.tanh(x)",
-    nn.Sigmoid: "mx.npx.sigmoid(x)",
-    nn.Softmax: "mx.npx.softmax(x, axis={axis})",
-}
 _FUNCTIONS = {
     "relu": "mx.npx.relu(y)",
     "gelu": 'mx.npx.leaky_relu(y, act_type="gelu")',
@@ -65,8 +39,10 @@ _FUNCTIONS = {
 }
 
 
-def script(layer: nn.Layer, data_format: str, training: bool) -> str:
-    """Return the source; see `Adapter.native_script`."""
+def script(
+    layer: nn.Layer, table: Mapping[type, Any], rows: Mapping[type, str], data_format: str, training: bool
+) -> str:
+    """Return the source; see `Adapter.native_script`. A row makes a Gluon block or computes y from x."""
     before, after = parts.moved(layer, data_format, "channels_first", "mx.np.moveaxis")
     given: Any = layer
     padding = getattr(layer, "padding", ())
@@ -88,12 +64,13 @@ def script(layer: nn.Layer, data_format: str, training: bool) -> str:
         behind = ["y = y.squeeze((2, 3))"]
     call = [f"with mx.autograd.{'train' if training else 'predict'}_mode():", "    y = layer(x)"]
     make: list[str] = []
-    if isinstance(layer, tuple(_EXPRESSIONS)):
-        call = [f"y = {parts.filled('mxnet', layer, _EXPRESSIONS)}"]
+    row = parts.filled("mxnet", layer, rows, **options)
+    if not row.startswith("mx.gluon."):
+        call = [f"y = {row}"]
     else:
-        values = parts.values(layer, MXNetAdapter.table)
+        values = parts.values(layer, table)
         make = [
-            f"layer = {parts.filled('mxnet', layer, _LAYERS, **options)}",
+            f"layer = {row}",
             "layer.cast(dtype)",
             "layer.initialize('zeros')",
             *(f"layer.{name}.set_data(mx.np.array({value}, dtype=dtype))" for name, value in values.items()),

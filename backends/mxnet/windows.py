@@ -1,19 +1,15 @@
-"""Convolution and pooling: Gluon's own, or with channels last and uneven padding around them."""
+"""Windows over images: Gluon's own layers, or with channels last and uneven padding around them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from isomorph import nn, ops
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, same_padding
 from isomorph.errors import ForwardError
-from isomorph.nn.rules import same_padding
 
-from .adapter import MXNetAdapter
-from .framework import NDArray, Trace, gluon, state, tracing
-from .layers import activation_of, made
+from .blocks import made
+from .framework import NDArray, Trace, state, tracing
+from .ops import table_of
 
 Pads = list[tuple[int, int]]
 
@@ -41,7 +37,7 @@ def _sizes(x: Any) -> Any:
     return state.trace.shape(x)[2:]
 
 
-class _Windowed:
+class Windowed:
     """What Gluon's blocks do not do: NHWC on the CPU, uneven padding."""
 
     isomorph_layer: Any
@@ -68,34 +64,11 @@ class _Windowed:
     def windows(self, F: Any, x: Any, pads: Pads, parameters: Any) -> Any:  # noqa: N803 - Gluon's name
         """Return Gluon's own result for the padded input."""
         if pads:
-            x = ops.table.table_of(x).pad(x, ((0, 0), (0, 0), *pads), self.fill)
+            x = table_of(x).pad(x, ((0, 0), (0, 0), *pads), self.fill)
         return super().hybrid_forward(F, x, **parameters)  # type: ignore[misc]
 
 
-class Conv1D(_Windowed, gluon.nn.Conv1D):
-    """Gluon's, on channels-last data or with uneven padding."""
-
-
-class Conv2D(_Windowed, gluon.nn.Conv2D):
-    """Gluon's, on channels-last data or with uneven padding."""
-
-
-class MaxPool2D(_Windowed, gluon.nn.MaxPool2D):
-    """Gluon's, on channels-last data or with uneven padding."""
-
-    fill = -np.inf
-
-
-class AvgPool2D(_Windowed, gluon.nn.AvgPool2D):
-    """Gluon's, on channels-last data or with uneven padding, which never counts."""
-
-    def windows(self, F: Any, x: Any, pads: Pads, parameters: Any) -> Any:  # noqa: N803 - Gluon's name
-        """Return the means of what is not padding."""
-        y = super().windows(F, x, pads, parameters)
-        return y / super().windows(F, F.np.ones_like(x), pads, parameters) if pads else y
-
-
-def _window(own: type, layer: Any, binding: Binding, *args: Any, **options: Any) -> Any:
+def window(own: type, layer: Any, binding: Binding, *args: Any, **options: Any) -> Any:
     """Make Gluon's own layer where it does all that the description asks, ours elsewhere."""
     last, pads = binding.options.data_format == "channels_last", _fixed(layer)
     is_even = pads is not None and all(before == after for before, after in pads)
@@ -106,27 +79,3 @@ def _window(own: type, layer: Any, binding: Binding, *args: Any, **options: Any)
     native.isomorph_layer, native.isomorph_last = layer, last
     native.isomorph_pads = [] if is_even else pads
     return native
-
-
-@MXNetAdapter.lowers(nn.Conv1d, nn.Conv2d)
-def conv(layer: Any, binding: Binding) -> Any:
-    """Lower a convolution."""
-    native = _window(
-        Conv1D if layer.spatial == 1 else Conv2D, layer, binding, layer.out_channels, layer.kernel_size,
-        dilation=layer.dilation, groups=layer.groups, use_bias=layer.bias is not None,
-    )  # fmt: skip
-    # Behind the last move of the channels, where the block has one.
-    setattr(native, "activation" if isinstance(native, _Windowed) else "act", activation_of(layer, binding))
-    return native
-
-
-@MXNetAdapter.lowers(nn.MaxPool2d)
-def max_pool(layer: nn.MaxPool2d, binding: Binding) -> Any:
-    """Lower MaxPool2d."""
-    return _window(MaxPool2D, layer, binding, layer.kernel_size)
-
-
-@MXNetAdapter.lowers(nn.AvgPool2d)
-def avg_pool(layer: nn.AvgPool2d, binding: Binding) -> Any:
-    """Lower AvgPool2d."""
-    return _window(AvgPool2D, layer, binding, layer.kernel_size, count_include_pad=layer.count_include_pad)

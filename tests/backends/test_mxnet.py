@@ -17,7 +17,8 @@ isomorph.backend("mxnet")  # MXNet 1.9.1 imports on today's NumPy with the adapt
 import mxnet as mx  # noqa: E402
 from mxnet import autograd, gluon, npx  # noqa: E402
 
-from isomorph.backends.mxnet import framework, layers  # noqa: E402
+from isomorph.backends.mxnet import framework  # noqa: E402
+from isomorph.backends.mxnet.nn import dense  # noqa: E402
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 7, 5)).astype("float32")
@@ -65,7 +66,7 @@ def array(values):
 @pytest.mark.parametrize(
     ("layer", "x", "kind"),
     [
-        (lambda: nn.Dense(3), X, layers.Dense),
+        (lambda: nn.Dense(3), X, dense.Dense),
         (lambda: nn.Conv2d(3, 3, padding=1), IMAGES, gluon.nn.Conv2D),
         (lambda: nn.Conv2d(3, 3, padding="same"), IMAGES, gluon.nn.Conv2D),
         (lambda: nn.MaxPool2d(2), IMAGES, gluon.nn.MaxPool2D),

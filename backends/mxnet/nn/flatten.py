@@ -1,0 +1,32 @@
+"""Flatten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomorph import nn, ops
+from isomorph.adapter import Binding
+from isomorph.nn.activations import moves_channels
+
+from ..adapter import MXNetAdapter
+from ..blocks import function_block, made
+from ..framework import NDArray, gluon
+from ..ops import table_of
+
+SCRIPTS: dict[type, str] = {nn.Flatten: "x.reshape(*x.shape[:{start_axis}], -1)"}
+
+
+@MXNetAdapter.lowers(nn.Flatten)
+def flatten(layer: nn.Flatten, binding: Binding) -> Any:
+    """Lower Flatten, which goes in the order channels, height, width."""
+    if layer.start_axis == 1 and binding.options.data_format == "channels_first":
+        return made(gluon.nn.Flatten, layer, binding)
+
+    def flat(x: Any) -> Any:
+        # On a matrix, the least that a symbol can be, moving the last axis to 1 changes nothing.
+        rank = x.ndim if isinstance(x, NDArray) else 3
+        if moves_channels(layer, rank, binding.options.data_format):
+            x = table_of(x).np.moveaxis(x, -1, 1)
+        return ops.flatten(x, layer.start_axis)
+
+    return function_block(layer, binding, flat, "flatten")

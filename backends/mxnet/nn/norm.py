@@ -1,0 +1,79 @@
+"""Normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomorph import nn, ops
+from isomorph.adapter import Binding
+
+from ..adapter import MXNetAdapter
+from ..blocks import function_block, made
+from ..framework import Symbol, autograd, gluon, is_foreign, is_training, state
+from ..ops import table_of
+
+_ENDS = "{eps}, {has_bias}, {has_weight}, in_channels=x.shape[{channel_axis}])"
+SCRIPTS: dict[type, str] = {
+    nn.BatchNorm: "mx.gluon.nn.BatchNorm({channel_axis}, {kept}, " + _ENDS,
+    nn.LayerNorm: "mx.gluon.nn.LayerNorm(-1, " + _ENDS,
+}
+
+
+class BatchNorm(gluon.nn.BatchNorm):
+    """Gluon's, but its forward updates the running statistics, with an unbiased variance."""
+
+    isomorph_training = True
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:  # noqa: N803 - Gluon's name
+        if is_foreign(x):
+            return super().hybrid_forward(F, x, **parameters)
+        training = is_training(self)
+        # Momentum 1 keeps MXNet's own update, in its backward, from changing anything.
+        options = {**self._kwargs, "momentum": 1.0, "use_global_stats": not training}
+        names = ("gamma", "beta", "running_mean", "running_var")
+        y = F.npx.batch_norm(x, *(parameters[name] for name in names), name="fwd", **options)
+        if training and isinstance(x, Symbol):
+            state.trace.updates.append((self, *self._statistics(x)))  # type: ignore[union-attr]
+        elif training:
+            with autograd.pause():
+                self.update(*self._statistics(x))
+        return y
+
+    def _statistics(self, x: Any) -> tuple[Any, Any]:
+        table = table_of(x)
+        first = self._kwargs["axis"] == 1
+        channels = self.running_mean.shape[0]
+        flat = table.npx.reshape(x, (-2, -2, -1) if first else (-1, channels))  # -2 keeps an axis
+        axes = (0, 2) if first else (0,)
+        return table.np.mean(flat, axes), table.np.var(flat, axes, ddof=1)
+
+    def update(self, mean: Any, variance: Any) -> None:
+        """Blend a batch's statistics into the running ones."""
+        kept = self._kwargs["momentum"]
+        with autograd.pause():
+            for parameter, new in ((self.running_mean, mean), (self.running_var, variance)):
+                running = parameter.data()
+                running[:] = running * kept + new * (1 - kept)
+
+
+@MXNetAdapter.lowers(nn.BatchNorm, weight="gamma", bias="beta")
+def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
+    """Lower BatchNorm; Gluon's momentum weights the old statistics."""
+    return made(
+        BatchNorm, layer, binding, axis=-1 if binding.options.data_format == "channels_last" else 1,
+        momentum=1 - layer.momentum, epsilon=layer.eps, center=layer.affine, scale=layer.affine,
+    )  # fmt: skip
+
+
+@MXNetAdapter.lowers(nn.LayerNorm, weight="gamma", bias="beta")
+def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
+    """Lower LayerNorm."""
+    if layer.weight is not None:
+        options = {"epsilon": layer.eps, "center": layer.bias is not None}
+        return made(gluon.nn.LayerNorm, layer, binding, **options)
+
+    def normalized(x: Any) -> Any:
+        centered = x - ops.mean(x, -1, keepdims=True)
+        return centered / ops.sqrt(ops.mean(centered * centered, -1, keepdims=True) + layer.eps)
+
+    return function_block(layer, binding, normalized, "layer_norm")
