@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from .errors import GradientsNotSupportedError, NotSupportedError
-from .framework import Framework, Ops, Options, Tensor, register
+from .framework import FUNCTIONS, Framework, Ops, Options, Tensor, register
 from .init.laws import Array
 from .init.streams import cast, numpy_dtype
 from .initialize import draw_values, own_seed, store
@@ -25,6 +25,7 @@ from .tree import CLASS_CHANGED, Tree
 
 # Every name that a backend needs.
 __all__ = [
+    "FUNCTIONS",
     "LEAF",
     "Adapter",
     "Array",
@@ -268,13 +269,18 @@ class Adapter(Framework):
 
     @abstractmethod
     def gradients(
-        self, binding: Binding, module: Tree, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self,
+        binding: Binding,
+        module: Tree,
+        loss: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        signature: Signature,
     ) -> dict[int, Array]:
         """Return the gradient of ``loss(module(*inputs))`` for each parameter, by id.
 
         In the native layout of the parameter's first slot, summed over all; of learned parameters
         only, and frozen ones may be left out. The net is ready, the inputs are native tensors, and
-        each module's mode holds. Raises `GradientsNotSupportedError` where there are none.
+        each module's mode holds; the signature is that of the inputs. Raises `GradientsNotSupportedError` where there are none.
         """
         raise GradientsNotSupportedError.of(
             self.name, "gradients", "it computes forward only", "Move the net to a framework that has them."
@@ -386,6 +392,10 @@ class Binding:
     def lower(self, module: Tree) -> Any:
         """Return a new native object for a module and what is inside it; it is not kept."""
         return self.lowering(self, module)
+
+    def scratch(self, **memory: Any) -> Binding:
+        """Return another binding of the net, to lower modules for a trial, with a memory of its own."""
+        return Binding(self.adapter, self.root, self.options, self.lowering, memory=memory)
 
     def attribute_set(self, module: Tree, name: str, value: Any) -> bool:
         """Set a plain attribute on the native module too; False if the net has to be lowered anew."""

@@ -228,9 +228,10 @@ def gradients(
         binding = bound(module)
         arguments = by_position(module, inputs, named) if named else inputs
         values, structure = prepared(module, binding, *flatten((arguments, {}), is_array))
-        make_ready(module, binding, values, structure)
+        signature = make_ready(module, binding, values, structure)
         binding.has_runs = True
-        found = binding.adapter.gradients(binding, module, loss, unflatten(structure, values)[0])
+        positional, _ = unflatten(structure, values)
+        found = binding.adapter.gradients(binding, module, loss, positional, signature)
     kept, result = binding.memory.setdefault("gradients", {}), {}
     for path, parameter in module.parameters().items():
         gradient, slot = found.get(id(parameter)), parameter._slot

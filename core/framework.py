@@ -170,6 +170,9 @@ class Ops:
     def pad(self, x: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor: ...
 
 
+FUNCTIONS = frozenset(name for name in vars(Ops) if name[0] != "_")
+"""The names of all functions in a table."""
+
 TABLES: dict[type, Ops] = {}
 """The table of functions for tensors of a type, as they are met."""
 

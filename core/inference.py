@@ -32,6 +32,9 @@ def argument_specs(
     if inputs and all(isinstance(size, int) for size in inputs):
         inputs = (inputs,)
     specs = input_specs((*inputs, *named.values()))
+    if not flatten(specs, is_array)[0]:
+        expected, received = "a shape such as (None, 20), an array or a TensorSpec", next(iter(inputs), None)
+        raise InvalidArgumentError.of("infer", "input 0", expected, received)
     return tuple(specs[: len(inputs)]), dict(zip(named, specs[len(inputs) :]))
 
 

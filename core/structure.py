@@ -95,9 +95,10 @@ def is_array(value: Any) -> bool:
     if isinstance(value, type):
         return False
     try:
-        return value.shape is not None and value.dtype is not None
+        _ = value.shape, value.dtype
     except (AttributeError, NotImplementedError):  # a symbol may have the names without an answer
         return False
+    return True
 
 
 # What a call is remembered by.

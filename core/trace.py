@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from .errors import ForwardError, IsomorphError, StructureError
+from .errors import ForwardError, InvalidArgumentError, IsomorphError, StructureError
 from .snapshot import Snapshot, all_or_nothing
 from .structure import flatten, is_array
+from .tensor import Operators
 from .tracing import traced_by
 from .tree import Tree
 from .watch import Watch
@@ -72,6 +73,10 @@ class Trace:
         if named and rules:
             self.by_keyword.add(id(module))
             inputs, named = by_position(module, inputs, named), {}
+        if rules and not (inputs and isinstance(inputs[0], Operators)):
+            received = inputs[0] if inputs else None
+            hint = "A layer takes tensors singly; a net's own forward may take containers of them."
+            raise InvalidArgumentError.of(module.label, "each input", "an array or tensor", received, hint)
         if id(module) not in self.calls:
             given = (*inputs, *named.values())
             self.calls[id(module)] = Call(module, given)

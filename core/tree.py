@@ -365,13 +365,15 @@ def _as_container(owner: Tree, name: str, value: Any) -> Any:
     items = list(value.values()) if isinstance(value, dict) else list(value)
     if not any(map(_holds_part, items)):
         return value
-    parts = [item if is_part(item) else _as_container(owner, name, item) for item in items]
+    parts = [
+        _as_container(owner, name, item) if isinstance(item, (list, tuple, dict)) else item for item in items
+    ]
     kinds = {Parameter if isinstance(part, Parameter) else Tree if is_module(part) else None for part in parts}
     if len(kinds) > 1:
         raise InvalidArgumentError.of(
             type(owner).__name__,
             name,
-            "all modules, all parameters, or neither",
+            "all modules or none, or all parameters",
             value,
             "A container of these and other things has no names for its parameters. Split it.",
         )

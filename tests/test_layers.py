@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isomorph.nn.rules import same_padding
+from isomorph.adapter import same_padding
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from isomorph import Adapter, TensorSpec, init, nn, ops
-from isomorph.errors import DTypeMismatchError, ForwardError, NotSupportedError, ShapeMismatchError
+from isomorph.errors import (
+    DTypeMismatchError,
+    ForwardError,
+    NotSupportedError,
+    ShapeMismatchError,
+    StructureError,
+)
 
 X = np.random.default_rng(0).standard_normal((2, 5)).astype("float32")
 
@@ -351,20 +357,21 @@ def test_a_law_that_returns_one_array_twice_does_not_tie(backend: str) -> None:
     assert net[1].weight.numpy()[0, 0] == 1
 
 
-def test_what_forward_stores_while_sizes_are_inferred_is_taken_back() -> None:
-    class Keeps(nn.Module):
+def test_an_attribute_assigned_in_forward_is_refused(backend: str) -> None:
+    class Counts(nn.Module):
         def __init__(self):
             super().__init__()
-            self.dense, self.seen = nn.Dense(3), None
+            self.dense, self.calls = nn.Dense(3), 0
 
         def forward(self, x):
-            self.seen = self.dense(x)
-            return self.seen
+            self.calls = self.calls + 1
+            return self.dense(x)
 
-    net = Keeps()
-    net.infer((2, 5))
-    assert net.seen is None
-    assert copy.deepcopy(net).seen is None
+    net = Counts().to(backend)
+    for _ in range(2):
+        with pytest.raises(StructureError, match=r"forward assigns self\.calls"):
+            net(X)
+    assert (net.calls, net.dense.weight.shape) == (0, (3, None))
 
 
 def test_a_subclass_of_an_activation_is_that_activation(framework: Adapter) -> None:

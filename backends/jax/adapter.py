@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec
 from isomorph.errors import InvalidArgumentError
 
 from .calls import general, runner, split
@@ -82,7 +82,7 @@ class JaxAdapter(Adapter):
 
         state_of(binding).store((slot, moved(slot)) for slot in slots)
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         return state_of(binding).once(runner, module)  # type: ignore[no-any-return]
 
     def set_mode(self, binding: Binding) -> None:
@@ -124,7 +124,12 @@ class JaxAdapter(Adapter):
         state_of(slot.binding).store([(slot, jnp.array(array, device=device))])
 
     def gradients(
-        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self,
+        binding: Binding,
+        module: nn.Module,
+        loss: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        signature: Signature,
     ) -> dict[int, Array]:
         state = state_of(binding)
         call, seeds, arguments = state.once(general, module), state.seeds(), split(inputs, {})

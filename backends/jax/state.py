@@ -110,7 +110,7 @@ class State:
         self.trains = any(place.module.training for place in self.places)
         for place in self.places:
             place.frozen = self.trains and not place.module.training
-        self.drops = any(isinstance(p.module, nn.Dropout) and p.module.training for p in self.places)
+        self.drops = any(p.module._is_layer and p.module.draws and p.module.training for p in self.places)
 
     def once(self, make: Callable[[State, nn.Module], Any], module: nn.Module) -> Any:
         """Return what a function makes of a module in the net's present modes, made once for each."""
@@ -122,9 +122,7 @@ class State:
     @functools.cached_property
     def seed(self) -> int:
         """The seed of the net's dropout: the one it was initialized with, else its own."""
-        root = self.binding.root
-        named = [request for request in root.requests if request.seed is not None]
-        return max(named, key=lambda request: request.order).seed if named else root.entropy()  # type: ignore[return-value]
+        return self.binding.seed
 
     def seeds(self) -> Any:
         """Return what a call's dropout follows from, the seed and a count; None where nothing drops."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, register
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, register
 from isomorph.errors import NotSupportedError
 
 from .calls import Run
@@ -80,7 +80,7 @@ class MXNetAdapter(Adapter):
                         extra.shape = shape
                         extra._finish_deferred_init()
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         runs = binding.memory.setdefault("runs", {})
         if id(module) not in runs:
             runs[id(module)] = Run(binding, module)
@@ -138,14 +138,19 @@ class MXNetAdapter(Adapter):
         return gradient if gradient.any() or native.list_data()[0]._fresh_grad else None
 
     def gradients(
-        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self,
+        binding: Binding,
+        module: nn.Module,
+        loss: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        signature: Signature,
     ) -> dict[int, Array]:
         trained = [parameter for parameter in module.parameters().values() if parameter.trainable]
         if binding.memory.get("trained") != (of := set(map(id, trained))):
             # Its user may have frozen Gluon's own parameters, of which graphs know nothing.
             binding.memory["trained"] = of
             binding.forget_runs()
-        run: Any = self.runner(binding, module)
+        run: Any = self.runner(binding, module, signature)
         # Each module's own mode counts in a bound call. MXNet 1.9.1 itself gives wrong gradients for
         # max pooling where it records in predict mode.
         run.training = True

@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn
 from isomorph.adapter import Array, Binding, Call, Slot, TensorSpec
-from isomorph.lowering import lower
 
 from .framework import Trace, autograd, context_of, gluon, mx, np_mode, tracing
 
@@ -77,12 +76,12 @@ def inferred(binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
     """Return the shape of each parameter, by id, from Gluon's own symbolic inference."""
     found: dict[int, tuple[int, ...]] = {}
     memory = {"prefix": "probe_", "is_probe": True}
-    scratch = Binding(binding.adapter, binding.root, binding.options, memory=memory)
+    scratch = binding.scratch(**memory)
     with np_mode(), autograd.predict_mode():
         for call in calls:
             own = call.module.own_parameters()
             if isinstance(call.module, nn.Layer) and call.inputs:
-                shapes = _probed(lower(scratch, call.module), call.inputs)
+                shapes = _probed(scratch.lower(call.module), call.inputs)
                 for parameter in own.values():
                     found[id(parameter)] = shapes[scratch.slots.pop(id(parameter))[0].native_name]
             else:  # sizes that a user's own `build` says

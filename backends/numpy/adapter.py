@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, native_class
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, native_class
 from isomorph.errors import GradientsNotSupportedError, NotSupportedError
 
 from .framework import NumpyModule
@@ -68,7 +68,7 @@ class NumpyAdapter(Adapter):
                 for slot in slots:
                     setattr(slot.owner, slot.native_name, values)
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         return binding.native(module)
 
     def set_mode(self, binding: Binding) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, input_specs, register
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, input_specs, register
 
 from .calls import runner
 from .composite import Composite, Net, compose
@@ -62,7 +62,7 @@ class TensorFlowAdapter(Adapter):
                 found.update({id(p): storage(binding, p).native_shape() for p in own if p.shape.is_known})
                 continue
             # A second, unbuilt layer runs Keras's own `build`; its `add_weight` only takes notes.
-            scratch = Binding(self, binding.root, binding.options, memory={"probe": (binding, found)})
+            scratch = binding.scratch(probe=(binding, found))
             scratch.native(call.module).build(input_shape(call, binding.options))
         return found
 
@@ -78,7 +78,7 @@ class TensorFlowAdapter(Adapter):
             if isinstance(native, Net) and not native.built:
                 native.built = all(parameter.is_ready for parameter in module.state().values())
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         # A net that goes back and forth between its modes is traced once for each.
         kept = binding.memory.setdefault("runners", {})
         key = (id(module), *(each.training for _, each in module.named_modules()))
@@ -122,11 +122,16 @@ class TensorFlowAdapter(Adapter):
             self.parameter(slot).trainable = trainable
 
     def gradients(
-        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self,
+        binding: Binding,
+        module: nn.Module,
+        loss: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        signature: Signature,
     ) -> dict[int, Array]:
         slots = [p._slot for p in module.parameters().values() if p._slot is not None]
         variables = [self.parameter(slot).value for slot in slots]
-        run = self.runner(binding, module)
+        run = self.runner(binding, module, signature)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             value = loss(run(*inputs))

@@ -144,7 +144,7 @@ def compose(module: nn.Module, attributes: dict[str, Any], binding: Binding) -> 
         binding, module, view
     )
     for name, value in attributes.items():
-        native.hold(name, value, isinstance(vars(module)[name], nn.Module))
+        native.hold(name, value, isinstance(vars(module).get(name), nn.Module))
     return native
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isomorph.adapter import Ops, Tensor
+from isomorph.adapter import FUNCTIONS, Ops, Tensor
 from isomorph.tensor import promote
 
 from .framework import keras, tf
@@ -184,5 +184,5 @@ class SymbolicOps(TensorFlowOps):
         return tuple(x.shape)
 
 
-for _name in sorted(Ops.__abstractmethods__ - {"shape"}):
+for _name in sorted(FUNCTIONS - {"shape"}):
     setattr(SymbolicOps, _name, _symbolic(_name))

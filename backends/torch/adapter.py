@@ -10,7 +10,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Slot, TensorSpec, numpy_dtype
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, numpy_dtype
 
 from .calls import compiled
 from .composite import compose
@@ -73,7 +73,7 @@ class TorchAdapter(Adapter):
             given = sample(module, binding)
             native._infer_parameters(native, () if given is None else (given,))
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         # Classes are settled before the call: torch.compile would break its graph at the change.
         for key, rank in binding.memory.pop("ranks", {}).items():
             if hasattr(binding.natives[key], "become"):
@@ -120,7 +120,12 @@ class TorchAdapter(Adapter):
         return None if gradient is None else self.to_numpy(gradient)
 
     def gradients(
-        self, binding: Binding, module: nn.Module, loss: Callable[..., Any], inputs: tuple[Any, ...]
+        self,
+        binding: Binding,
+        module: nn.Module,
+        loss: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        signature: Signature,
     ) -> dict[int, Array]:
         trained = [p for p in module.parameters().values() if p.trainable]
         slots = [p._slot for p in trained if p._slot is not None]

@@ -31,10 +31,13 @@ class Flatten(Layer):
         return ABSTRACT.flatten(x, self.start_axis)
 
     def forward(self, x: Any) -> Any:
-        if self.moves_channels(x.ndim, self.data_format):
+        if self.data_format == "channels_last" and self._takes_channels(x.ndim):
             x = ops.permute_dims(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
         return ops.flatten(x, self.start_axis)
 
-    def moves_channels(self, rank: int, data_format: str) -> bool:
+    def moves_channels(self, rank: int, options: Options) -> bool:
         """Return whether the channels, now last, must come before the axes they follow."""
-        return data_format == "channels_last" and rank > 2 and self.start_axis <= 1
+        return options.channels_last and self._takes_channels(rank)
+
+    def _takes_channels(self, rank: int) -> bool:
+        return rank > 2 and self.start_axis <= 1

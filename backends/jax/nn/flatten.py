@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from isomorph import nn
 from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
 
 from ..adapter import JaxAdapter
 from ..leaf import Function
@@ -19,7 +18,7 @@ SCRIPTS = {nn.Flatten: "jnp.reshape(x, (*x.shape[:{start_axis}], -1))"}
 @JaxAdapter.lowers(nn.Flatten)
 def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     """Lower Flatten; its order is channels, height, width in both formats."""
-    moves = moves_channels(layer, 3, binding.options.data_format)
+    moves = layer.moves_channels(3, binding.options)
 
     def function(x: Any) -> Any:
         x = jnp.moveaxis(x, -1, 1) if moves and x.ndim > 2 else x

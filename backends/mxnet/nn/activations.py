@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn, ops
 from isomorph.adapter import Binding
-from isomorph.nn.activations import function_name
 
 from ..adapter import MXNetAdapter
 from ..blocks import function_block, made
@@ -45,7 +44,7 @@ def activation_of(layer: Any, binding: Binding) -> Any:
 @MXNetAdapter.lowers(nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation without options."""
-    return named(layer, binding, function_name(layer))
+    return named(layer, binding, layer.function)
 
 
 @MXNetAdapter.lowers(nn.Softmax)

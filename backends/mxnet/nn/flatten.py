@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn, ops
 from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
 
 from ..adapter import MXNetAdapter
 from ..blocks import function_block, made
@@ -25,7 +24,7 @@ def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     def flat(x: Any) -> Any:
         # On a matrix, the least that a symbol can be, moving the last axis to 1 changes nothing.
         rank = x.ndim if isinstance(x, NDArray) else 3
-        if moves_channels(layer, rank, binding.options.data_format):
+        if layer.moves_channels(rank, binding.options):
             x = table_of(x).np.moveaxis(x, -1, 1)
         return ops.flatten(x, layer.start_axis)
 

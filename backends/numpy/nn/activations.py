@@ -9,7 +9,6 @@ import numpy as np
 
 from isomorph import nn
 from isomorph.adapter import Array, Binding
-from isomorph.nn.activations import function_name
 
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
@@ -30,7 +29,7 @@ class Activation(NumpyModule):
 @NumpyAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> NumpyModule:
     """Lower an activation without options."""
-    return Activation(getattr(binding.adapter.ops, function_name(layer)))
+    return Activation(getattr(binding.adapter.ops, layer.function))
 
 
 @NumpyAdapter.lowers(nn.Softmax)

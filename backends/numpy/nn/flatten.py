@@ -6,7 +6,6 @@ import numpy as np
 
 from isomorph import nn
 from isomorph.adapter import Array, Binding
-from isomorph.nn.activations import moves_channels
 
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
@@ -18,8 +17,8 @@ class Flatten(NumpyModule):
     """Axes made one, in the order channels, height, width."""
 
     def __init__(self, layer: nn.Flatten, binding: Binding) -> None:
-        self.layer, self.data_format = layer, binding.options.data_format
+        self.layer, self.options = layer, binding.options
 
     def __call__(self, x: Array) -> Array:
-        moved = np.moveaxis(x, -1, 1) if moves_channels(self.layer, x.ndim, self.data_format) else x
+        moved = np.moveaxis(x, -1, 1) if self.layer.moves_channels(x.ndim, self.options) else x
         return flat(moved, self.layer.start_axis)

@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn, ops
 from isomorph.adapter import Binding
-from isomorph.nn.activations import function_name
 from isomorph.nn.arguments import activation_function
 
 from ..adapter import TensorFlowAdapter
@@ -36,7 +35,7 @@ def keras_activation(value: Any, binding: Binding) -> Any:
 @TensorFlowAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation by Keras's name of it."""
-    function = keras_activation(function_name(layer), binding)
+    function = keras_activation(layer.function, binding)
     return keras.layers.Activation(function, **common(layer, binding))
 
 

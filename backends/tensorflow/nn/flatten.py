@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
+from isomorph.adapter import Binding, Options
 
 from ..adapter import TensorFlowAdapter
 from ..deferral import common
@@ -20,13 +19,13 @@ SCRIPTS = {nn.Flatten: "lambda x: keras.ops.reshape(x, (*x.shape[:{start_axis}],
 class Flatten(keras.layers.Flatten):  # type: ignore[misc]
     """A `keras.layers.Flatten` from an axis on, in the order channels, space in both formats."""
 
-    def __init__(self, layer: nn.Flatten, **options: Any) -> None:
-        super().__init__(**options)
-        self.source = layer
+    def __init__(self, layer: nn.Flatten, moved: Options, **options: Any) -> None:
+        super().__init__(data_format=moved.data_format, **options)
+        self.source, self.options = layer, moved
 
     def call(self, inputs: Any) -> Any:
         rank = len(inputs.shape)
-        if moves_channels(self.source, rank, self.data_format):
+        if self.source.moves_channels(rank, self.options):
             inputs = tf.transpose(inputs, (0, rank - 1, *range(1, rank - 1)))
         return flatten_from(inputs, self.source.start_axis)
 
@@ -40,4 +39,4 @@ class Flatten(keras.layers.Flatten):  # type: ignore[misc]
 @TensorFlowAdapter.lowers(nn.Flatten)
 def flatten(layer: nn.Flatten, binding: Binding) -> Flatten:
     """Lower Flatten."""
-    return Flatten(layer, data_format=binding.options.data_format, **common(layer, binding))
+    return Flatten(layer, binding.options, **common(layer, binding))

@@ -8,7 +8,6 @@ import torch
 
 from isomorph import nn
 from isomorph.adapter import Binding
-from isomorph.nn.activations import function_name
 
 from ..adapter import TorchAdapter
 
@@ -26,7 +25,7 @@ SCRIPTS = {
 @TorchAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 def activation(layer: nn.Module, binding: Binding) -> Any:
     """Lower an activation that has PyTorch's name."""
-    return _ACTIVATIONS[function_name(layer)]()
+    return _ACTIVATIONS[layer.function]()
 
 
 _ACTIVATIONS = {

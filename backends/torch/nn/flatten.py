@@ -8,7 +8,6 @@ import torch
 
 from isomorph import nn
 from isomorph.adapter import Binding
-from isomorph.nn.activations import moves_channels
 
 from ..adapter import TorchAdapter
 from ..ops import flatten_from
@@ -31,4 +30,4 @@ class Flatten(torch.nn.Flatten):
 @TorchAdapter.lowers(nn.Flatten)
 def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     """Lower Flatten."""
-    return Flatten(layer, moves_channels(layer, 3, binding.options.data_format))
+    return Flatten(layer, layer.moves_channels(3, binding.options))
