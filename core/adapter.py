@@ -539,7 +539,7 @@ _LIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 
 def _class_changed(cls: type, name: str) -> None:
     """Let nets with modules of a changed class forget their compiled calls."""
-    for binding in list(_LIVE):
+    for binding in [each for each in _LIVE if each.root._isomorph.binding is each]:
         if any(isinstance(module, cls) for _, module in binding.root.named_modules()):
             binding.forget_traces()
 

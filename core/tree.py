@@ -118,7 +118,8 @@ class Tree(metaclass=TreeType):
         """
         super().__init_subclass__(**options)
         slots = vars(cls).get("__slots__", ())
-        cls._slots = (*cls._slots, *((slots,) if isinstance(slots, str) else slots))
+        names = (*cls._slots, *((slots,) if isinstance(slots, str) else slots))
+        type.__setattr__(cls, "_slots", names)
         if holds is not None:
             Tree._containers[holds] = cls
         if reserves:
