@@ -24,6 +24,21 @@ Array = npt.NDArray[Any]
 Data = dict[str, Any]
 
 
+def spread(*shape: int, dtype: str = "float32", salt: int = 0, **more: Any) -> Data:
+    """Return distinct, asymmetric values without zeros."""
+    return {"shape": list(shape), "dtype": dtype, "fill": "spread", "salt": salt, **more}
+
+
+def indices(*shape: int, below: int, dtype: str = "int64") -> Data:
+    """Return whole numbers below a bound."""
+    return {"shape": list(shape), "dtype": dtype, "fill": "indices", "below": below}
+
+
+def numbers(values: Any, dtype: str = "float32") -> Data:
+    """Return an array of given values."""
+    return {"values": values, "dtype": dtype}
+
+
 def array(spec: Data) -> Array:
     """Return the array that the data describes.
 

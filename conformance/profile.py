@@ -13,8 +13,9 @@ from typing import Any
 from isomorph import nn
 from isomorph.errors import TargetError
 
+from .layers import CORE_LAYERS
 from .spec import SUITE, SUITES
-from .worker.sites import CORE_LAYERS, read_toml
+from .worker.sites import read_toml
 
 KINDS = ("backend-bug", "framework-bug", "not-yet", "never")
 _WORDS = {"review": "date", "bound": "number", "versions": "table"}

@@ -7,8 +7,9 @@ import datetime
 from isomorph import nn, registry
 
 from . import profile
+from .layers import CORE_LAYERS
 from .manifest import by_id, load
-from .worker.sites import CORE_LAYERS, profile_path
+from .worker.sites import profile_path
 
 HEAD = """# What each backend can do
 

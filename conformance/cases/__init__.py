@@ -14,7 +14,7 @@ TABLES = (
     *("defer", "threads", "infer", "initialize", "precedence"),
     *("state", "share", "errors", "books"),
     *("layers", "tables", "initialize_layers", "refusals", "types", "functions"),
-    *("published", "chains", "embedding"),
+    *("published", "chains", "looked"),
     *("modes", "gradients", "derivatives", "freeze", "extras"),
 )
 

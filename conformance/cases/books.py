@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+
 from .nets import CALLED, SEED, TO, X
-from .write import Case, case, chain, dense, graph, law, spread
+from .write import Case, case, chain, dense, graph, law
 
 DENSE_MLP: list[Any] = ["construct", {"spec": chain(dense(256, activation="relu"), dense(10))}]
 HALF: list[Any] = ["construct", {"spec": chain(dense(256, activation="relu", in_features=20), dense(10))}]

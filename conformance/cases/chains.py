@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from .layers import FORMATS, IMAGE, in_format
-from .write import Case, case, chain, dense, graph, layer, spread
+from isomorph.conformance.data import spread
+from isomorph.conformance.layers.conv import IMAGE
+
+from .layers import FORMATS, in_format
+from .write import Case, case, chain, dense, graph, layer
 
 LENET = chain(
     layer("Conv2d", out_channels=6, kernel_size=5, padding=2, activation="sigmoid"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from isomorph.conformance.data import numbers, spread
+
 from .nets import CALL, CALLED, KNOWN, NET, SEED, TO, UNREACHED, X
-from .write import Case, chain, core_case, dense, graph, law, numbers, spread
+from .write import Case, chain, core_case, dense, graph, law
 
 HALF = ["construct", {"spec": chain(dense(7, in_features=5), dense(3))}]
 TWO_INPUTS = graph(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .write import Case, Data, case, dense, graph, spread
+from isomorph.conformance.data import spread
+
+from .write import Case, Data, case, dense, graph
 
 X = spread(3, 5)
 PLAIN = "train.gradients.dense"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import numbers, spread
+
 from .nets import BUFFERED, CALL, CALLED, KNOWN, NET, READY, SEED, TO, TWO_DENSE, UNREACHED, X
-from .write import Case, chain, core_case, dense, graph, law, numbers, spread
+from .write import Case, chain, core_case, dense, graph, law
 
 SCALED = graph(
     [["y", "ops.multiply", ["x", "self.gain"]]],

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .layers import ROWS, feature_of, input_for
+from isomorph.conformance.data import numbers, spread
+from isomorph.conformance.layers import RECORDS
+from isomorph.conformance.model.rules import declared
+
+from .layers import FORMATS, PLAIN, feature_of, input_for
 from .nets import CALL, NET, RESIDUAL, SEED, TO, TOKENS, X
-from .write import Case, case, chain, dense, layer, numbers, spread, values_for
+from .write import Case, Data, case, chain, dense, layer, values_for
 
 WATCHED: list[Any] = ["call", {"inputs": [X], "watched": True}]
 NETS = {
@@ -40,10 +44,8 @@ def _extra(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any
 def native_layers() -> list[Case]:
     """Return the cases of each layer's native object: its class, its parameters, and what it defers."""
     found: list[Case] = []
-    for slug, spec, shape in ROWS:
-        if slug != "plain":
-            continue
-        x = numbers([[1, 2]], "int64") if spec["kind"] == "Embedding" else spread(*shape)
+    for kind, (spec, shape) in PLAIN.items():
+        x = numbers([[1, 2]], "int64") if RECORDS[kind].takes_indices else spread(*shape)
         steps: list[Any] = [
             ["construct", {"spec": spec}],
             TO,
@@ -51,28 +53,17 @@ def native_layers() -> list[Case]:
             ["call", {"inputs": [x]}],
             ["native", {}],
         ]
-        has_values = spec["kind"] in ("Dense", "Conv1d", "Conv2d", "BatchNorm", "LayerNorm", "Embedding")
-        ask: list[Any] = [[4, "native.class", {"kind": spec["kind"]}]]
-        found.append(_extra(f"native.{feature_of(spec)}.class", "W-1", steps, ask, oracle="profile"))
-        if has_values:
-            found.append(
-                _extra(
-                    f"native.{feature_of(spec)}.parameters",
-                    "W-2",
-                    steps,
-                    [[4, "native.names", {"kind": spec["kind"]}], [4, "native.memory"]],
-                    oracle="profile",
-                )
-            )
-            if spec["kind"] != "Embedding":
-                found.append(
-                    _extra(
-                        f"native.{feature_of(spec)}.deferred",
-                        "W-3",
-                        [["construct", {"spec": spec}], TO, SEED, ["native", {}]],
-                        [[3, "native.class", {"kind": spec["kind"]}], [3, "native.memory"]],
-                    )
-                )
+        parameters = declared(spec).values()
+        asked: list[Any] = [[4, "native.class", {"kind": kind}]]
+        stem = f"native.{feature_of(spec)}"
+        found.append(_extra(f"{stem}.class", "W-1", steps, asked, oracle="profile"))
+        if parameters:
+            asked = [[4, "native.names", {"kind": kind}], [4, "native.memory"]]
+            found.append(_extra(f"{stem}.parameters", "W-2", steps, asked, oracle="profile"))
+        if any(None in each.shape for each in parameters):
+            steps = [["construct", {"spec": spec}], TO, SEED, ["native", {}]]
+            asked = [[3, "native.class", {"kind": kind}], [3, "native.memory"]]
+            found.append(_extra(f"{stem}.deferred", "W-3", steps, asked))
     return found
 
 
@@ -175,9 +166,8 @@ def variables() -> list[Case]:
 
 def scripts() -> list[Case]:
     """Return the cases of scripts in the framework's own API; each imports the framework once more."""
-    plain = [row for row in ROWS if row[0] == "plain"]
-    formats = [(row, data_format) for row in plain for data_format in ("channels_first", "channels_last")]
-    asked = {"dense": [row for row in formats if row[0][1]["kind"] == "Dense"][:1], "layers": formats}
+    formats = [(*row, data_format) for row in PLAIN.values() for data_format in FORMATS.values()]
+    asked = {"dense": [row for row in formats if row[0]["kind"] == "Dense"][:1], "layers": formats}
     return [
         _extra(
             f"native.script.{name}",
@@ -191,10 +181,10 @@ def scripts() -> list[Case]:
     ]
 
 
-def _script_steps(rows: list[tuple[Any, str]]) -> list[Any]:
+def _script_steps(rows: list[tuple[Data, tuple[int, ...], str]]) -> list[Any]:
     steps: list[Any] = []
     inputs = {}
-    for (_, spec, shape), data_format in rows:
+    for spec, shape, data_format in rows:
         net = f"{feature_of(spec)}-{data_format}"
         steps += [
             ["construct", {"spec": spec, "net": net}],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+
 from .nets import CALL, CALLED, NET, READY, SEED, TIED_PARAMETER, TO, TOKENS, X
-from .write import Case, core_case, dense, law, spread
+from .write import Case, core_case, dense, law
 
 FREEZE: list[Any] = ["freeze", {"path": "0.weight"}]
 SET: list[Any] = ["set", {"path": "0.weight", "data": spread(7, 5)}]

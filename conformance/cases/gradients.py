@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import indices, numbers, spread
+from isomorph.conformance.layers import activations
+
 from .layers import in_format
 from .modes import NORM
 from .nets import CALL, NET, SEED, TIED_MODULE, TIED_PARAMETER, TO, TOKENS, X
-from .write import Case, Data, chain, dense, graph, indices, layer, numbers, spread, train_case
+from .write import Case, Data, chain, dense, graph, layer, train_case
 
 PLAIN = ("train.gradients.dense",)
 CONV = ("train.gradients.conv2d",)
@@ -130,7 +133,7 @@ def of_norms() -> list[Case]:
         _row("layernorm", "G-1", chain(dense(5), layer("LayerNorm"), dense(2)), [X], needs=PLAIN),
         *(
             _row(f"{kind.lower()}", "G-1", chain(dense(5), layer(kind), dense(2)), [X], needs=PLAIN)
-            for kind in ("ReLU", "GELU", "SiLU", "Tanh", "Sigmoid", "LeakyReLU", "Softmax")
+            for kind in (each.name for each in activations.RECORDS)
         ),
     ]
 

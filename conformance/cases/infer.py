@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from isomorph.conformance.data import spread
+
 from .nets import CALL, CALLED, GAIN, NET, RESIDUAL, SEED, TO, X
-from .write import Case, chain, core_case, dense, graph, spread
+from .write import Case, chain, core_case, dense, graph
 
 GAIN_OF_Y = graph(
     [["a", "ops.sum", ["x"]], ["b", "ops.multiply", ["y", "self.gain"]], ["z", "ops.add", ["a", "b"]]],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+
 from .nets import CALL, GAIN, KNOWN, NET, SEED, TO
-from .write import Case, chain, core_case, dense, graph, law, spread
+from .write import Case, chain, core_case, dense, graph, law
 
 # A vector's default law is another than a matrix's.
 OWN_WEIGHTS = graph(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import numbers, spread
+
 from .layers import FORMATS, in_format
 from .nets import CALL, SEED, TO
-from .write import Case, Data, chain, dense, layer, numbers, spread, train_case, values_for
+from .write import Case, Data, chain, dense, layer, train_case, values_for
 
 IMAGE = (2, 3, 5, 7)
 NORM = layer("BatchNorm")

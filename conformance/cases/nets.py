@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .write import chain, dense, graph, law, layer, numbers, spread
+from isomorph.conformance.data import numbers, spread
+
+from .write import chain, dense, graph, law, layer
 
 NET = ["construct", {"spec": chain(dense(7, activation="tanh"), dense(3))}]
 KNOWN = ["construct", {"spec": chain(dense(7, in_features=5), dense(3, in_features=7))}]

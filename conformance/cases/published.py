@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .write import Case, Data, case, layer, numbers
+from isomorph.conformance.data import numbers
+
+from .write import Case, Data, case, layer
 
 CONV = layer("Conv1d", out_channels=1, kernel_size=2, bias=False)
 ONES = layer("Conv1d", out_channels=1, kernel_size=3, stride=2, padding="same", bias=False)

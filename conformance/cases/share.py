@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+
 from .nets import CALL, SEED, TIED_MODULE, TIED_PARAMETER, TO, TOKENS, TWO_DENSE, X
-from .write import Case, chain, core_case, dense, graph, law, spread
+from .write import Case, chain, core_case, dense, graph, law
 
 TWO_INPUTS_EQUAL = graph(
     [["a", "left", ["x"]], ["b", "right", ["y"]], ["z", "ops.add", ["a", "b"]]],

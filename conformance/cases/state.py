@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+
 from .nets import BUFFERED, CALL, CALLED, NET, READY, RESIDUAL, SEED, TO, X
-from .write import Case, chain, core_case, dense, spread
+from .write import Case, chain, core_case, dense
 
 PARAMETERS: list[Any] = ["text", {"what": "parameters"}]
 SUMMARY: list[Any] = ["text", {"what": "summary"}]

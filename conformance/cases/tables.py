@@ -6,8 +6,11 @@ from typing import Any
 
 from covertable import make
 
+from isomorph.conformance.layers import RECORDS, Record
+from isomorph.conformance.layers.windows import INPUTS
+
 from .layers import FORMATS, ROWS, feature_of, in_format, pair
-from .write import Case, Data, layer
+from .write import Case, Data
 
 
 def _rows_needed(spec: Data) -> tuple[str, ...]:
@@ -49,54 +52,29 @@ def _word(option: str, value: Any) -> str:
     return words[option] if value else f"no{words[option]}"
 
 
+SIZES: dict[int, list[tuple[int, ...]]] = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
+
+
+def _cases_of(record: Record) -> list[Case]:
+    rows: Any = make(record.table, strength=3)
+    found: list[Case] = []
+    for position, row in enumerate(rows):
+        spec = record.layer({name: row[name] for name in record.table if name not in INPUTS})
+        if "groups" in row:
+            spec = {**spec, "out_channels": 6 if row["groups"] == 3 else 5}
+        shape = (2, 3, *SIZES[len(record.plain.shape) - 2][row["size"]])
+        data_format = FORMATS[row["format"]]
+        name = "-".join(_word(option, row[option]) for option in record.table)
+        stem = f"layers.{record.feature}.table.{name}"
+        # Eager, but for every fourth row: compiling takes some frameworks far longer than running.
+        compiled = {"compile": False} if position % 4 else {}
+        needs = _rows_needed(spec)
+        needs += (f"layers.{record.feature}.plain.last",) if row["format"] == "last" else ()
+        shapes, values = pair(stem, spec, in_format(shape, data_format), data_format, needs, compiled)
+        found += [_sizes_only(shapes), values]
+    return found
+
+
 def cases() -> list[Case]:
     """Return a case of shapes and one of values for each row of 3-way covering tables."""
-    windows: dict[str, list[Any]] = {
-        "kernel_size": [1, 2, 3],
-        "stride": [1, 2, 3],
-        "padding": [0, 1, "same", "valid"],
-        "dilation": [1, 2],
-        "groups": [1, 3],
-        "bias": [True, False],
-        "size": [0, 1],
-        "format": list(FORMATS),
-    }
-    tables: dict[str, dict[str, list[Any]]] = {
-        "Conv1d": {**windows, "padding": [0, 2, "same", "valid"]},
-        "Conv2d": {
-            **windows,
-            "kernel_size": [1, 3, [2, 3], [3, 1]],
-            "stride": [1, 2, [1, 3]],
-            "padding": [0, 1, [0, 1], "same"],
-            "dilation": [1, 2, [1, 2]],
-        },
-        "MaxPool2d": {
-            "kernel_size": [2, 3, [2, 3]],
-            "stride": [None, 1, 2, [2, 3]],
-            "padding": [0, 1, "same", "valid"],
-            "size": [0, 1],
-            "format": list(FORMATS),
-        },
-    }
-    tables["AvgPool2d"] = {**tables["MaxPool2d"], "count_include_pad": [True, False]}
-    sizes: dict[int, list[tuple[int, ...]]] = {1: [(11,), (8,)], 2: [(11, 7), (8, 13)]}
-    found: list[Case] = []
-    for kind, table in tables.items():
-        rows: Any = make(table, strength=3)
-        for position, row in enumerate(rows):
-            options = {name: row[name] for name in table if name not in ("size", "format")}
-            spatial = 1 if kind == "Conv1d" else 2
-            spec = layer(kind, **options)
-            if kind.startswith("Conv"):
-                spec = {**spec, "out_channels": 6 if row["groups"] == 3 else 5}
-            shape = (2, 3, *sizes[spatial][row["size"]])
-            data_format = FORMATS[row["format"]]
-            name = "-".join(_word(option, row[option]) for option in table)
-            stem = f"layers.{feature_of(spec)}.table.{name}"
-            # Eager, but for every fourth row: compiling takes some frameworks far longer than running.
-            compiled = {"compile": False} if position % 4 else {}
-            needs = _rows_needed(spec)
-            needs += (f"layers.{feature_of(spec)}.plain.last",) if row["format"] == "last" else ()
-            shapes, values = pair(stem, spec, in_format(shape, data_format), data_format, needs, compiled)
-            found += [_sizes_only(shapes), values]
-    return found
+    return [case for record in RECORDS.values() if record.table for case in _cases_of(record)]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from .layers import ROWS, feature_of, input_for
-from .write import Case, case, values_for
+from isomorph.conformance.layers import RECORDS
 
-# Layers that sum much of a plain row: with 8 bits of precision, what comes out would be within its
-# tolerance of anything.
-COARSE = {"Softmax": (5, 2), "GlobalAvgPool2d": (2, 3, 2, 2), "Conv2d": (2, 2, 5, 3)}
+from .layers import PLAIN, feature_of, input_for
+from .write import Case, case, values_for
 
 
 def cases() -> list[Case]:
     """Return each layer's plain row in each further type."""
     found = []
-    plain = {spec["kind"]: (spec, shape) for slug, spec, shape in ROWS if slug == "plain"}
-    for kind, (spec, shape) in plain.items():
-        shape = COARSE.get(kind, shape)
-        x = {**input_for(spec, shape), **({"scale": 0.5, "offset": 1.5} if kind in COARSE else {})}
+    for kind, (spec, shape) in PLAIN.items():
+        coarse = RECORDS[kind].coarse
+        shape = coarse or shape
+        x = {**input_for(spec, shape), **({"scale": 0.5, "offset": 1.5} if coarse else {})}
         for dtype in ("float64", "float16", "bfloat16"):
             values = values_for(spec, shape)
             steps: list[Any] = [

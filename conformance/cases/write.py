@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from isomorph.conformance.data import spread
+from isomorph.conformance.layers import CORE_LAYERS
 from isomorph.conformance.model import rules
 from isomorph.conformance.spec import SUITE
-from isomorph.conformance.worker.sites import CORE_LAYERS
 
 Data = dict[str, Any]
 Case = dict[str, Any]
@@ -35,21 +36,6 @@ def graph(program: list[Any], output: Any, **parts: Any) -> Data:
     return {"kind": "Graph", "program": program, "output": output, **parts}
 
 
-def spread(*shape: int, dtype: str = "float32", salt: int = 0, **more: Any) -> Data:
-    """Return distinct, asymmetric values without zeros."""
-    return {"shape": list(shape), "dtype": dtype, "fill": "spread", "salt": salt, **more}
-
-
-def indices(*shape: int, below: int, dtype: str = "int64") -> Data:
-    """Return whole numbers below a bound."""
-    return {"shape": list(shape), "dtype": dtype, "fill": "indices", "below": below}
-
-
-def numbers(values: Any, dtype: str = "float32") -> Data:
-    """Return an array of given values."""
-    return {"values": values, "dtype": dtype}
-
-
 def law(name: str, **options: Any) -> Data:
     """Return an initial law."""
     return {"law": name, **options}
@@ -57,11 +43,10 @@ def law(name: str, **options: Any) -> Data:
 
 def values_for(spec: Data, shape: tuple[int, ...], data_format: str = "channels_first") -> Data:
     """Return values for each parameter of one layer that meets an input of a shape."""
-    dtype = "int64" if spec["kind"] == "Embedding" else "float32"
-    sizes = rules.infer(spec, shape, dtype, None, False, data_format).parameters
-    found: Data = {}
+    sizes = rules.infer(spec, shape, None, None, False, data_format).parameters
+    declared, found = rules.declared(spec), {}
     for salt, (name, size) in enumerate(sizes.items(), 1):
-        positive = {"scale": 0.5, "offset": 2.0} if name == "running_var" else {}
+        positive = {"scale": 0.5, "offset": 2.0} if declared[name].positive else {}
         found[name] = {**spread(*[n for n in size if n is not None], salt=salt), **positive}
     return found
 

@@ -21,8 +21,8 @@ from isomorph.conformance import profile as profiles
 from isomorph.conformance.cases.write import kinds
 from isomorph.conformance.compare import Mismatch, first_mismatch
 from isomorph.conformance.differential import first
+from isomorph.conformance.layers import CONTAINERS
 from isomorph.conformance.manifest import by_id, load
-from isomorph.conformance.model.tree import CONTAINERS
 from isomorph.conformance.process import ProtocolFault, Worker, WorkerGone
 from isomorph.conformance.profile import Profile, questions
 
@@ -230,7 +230,9 @@ class _Round:
 
 
 def _inside(script: Script) -> frozenset[str]:
-    return frozenset(kinds(script.steps) - {*CONTAINERS, "share"}) | {step[0] for step in script.steps}
+    return frozenset(kinds(script.steps) - {*CONTAINERS, "Graph", "share"}) | {
+        step[0] for step in script.steps
+    }
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ class Oracle(Machine):
 
     def _shaken(self, nets: dict[str, Net], step: list[Any], seed: int) -> Expected | None:
         twin = Machine()
-        twin.nets, twin.orders = copy.deepcopy(nets), copy.copy(self.orders)
+        twin.nets = copy.deepcopy(nets)
         twin.forward = type("Shaken", (Shaken,), {"seed": seed})
         (found,) = twin.run([step])
         return found if found.error is None else None

@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from isomorph.conformance.cases.write import kinds
+from isomorph.conformance.layers import RECORDS
 from isomorph.conformance.model.machine import UNKNOWN, Expected
-from isomorph.conformance.model.tree import Net
+from isomorph.conformance.model.tree import Net, Node
 
 from .layers import FAN_LAWS, LAWS, Data, Draws, Here, layer
 from .layers import law as any_law
@@ -212,7 +213,7 @@ class _Writer:
     def _call_in_threads(self) -> None:
         where = self._net
         nodes = [node for _, node, _ in self._subject(where).nodes()]
-        changes = any(node.kind == "BatchNorm" and node.training for node in nodes)
+        changes = any(_has_statistics(node) and node.training for node in nodes)
         compiled = any(step[1].get("compile") for step in self.written.steps)
         if self.drawn.outputs == 1 and not changes and not compiled:
             self._try("call_in_threads", inputs=self._inputs(True), count=3, **where)
@@ -379,7 +380,7 @@ class _Writer:
     def _gradients(self) -> None:
         where = self._net
         subject = self._subject(where)
-        chance = any(node.kind == "Dropout" and node.training for _, node, _ in subject.nodes())
+        chance = any(_is_random(node) and node.training for _, node, _ in subject.nodes())
         learned = sum(
             _size(self.sizes.get(each["path"], ())) for each in self._state(where) if each["trainable"]
         )
@@ -402,6 +403,14 @@ class _Writer:
 
     def _text(self) -> None:
         self._step("text", what=self.draws.one(("repr", "parameters", "summary")), **self._net)
+
+
+def _has_statistics(node: Node) -> bool:
+    return node.kind in RECORDS and not all(each.trainable for each in node.parameters.values())
+
+
+def _is_random(node: Node) -> bool:
+    return node.kind in RECORDS and RECORDS[node.kind].chance
 
 
 def _size(shape: tuple[int | None, ...]) -> int:

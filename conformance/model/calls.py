@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isomorph.conformance.data import operand
+from isomorph.conformance.layers import RECORDS
 
 from . import formulas, functions, rules
 from .tree import UNKNOWN, Net, Node, Parameter, Spec, Unknown, node_at
@@ -231,7 +232,7 @@ class Forward(_Program):
         """Return a layer's output by its formula."""
         values = {name: self.parameter(parameter) for name, parameter in node.parameters.items()}
         if isinstance(x, Unknown) or any(isinstance(each, Unknown) for each in values.values()):
-            if node.kind == "BatchNorm" and node.training:
+            if node.training:
                 self.updates |= {p: UNKNOWN for p in node.parameters.values() if not p.trainable}
             return UNKNOWN
         spec = {"kind": node.kind, **node.options}
@@ -244,7 +245,7 @@ class Forward(_Program):
         self.terms = max(self.terms, done.reduced)
         weight = _greatest(values["weight"]) if "weight" in values else 1.0
         # Indices are no magnitudes.
-        met = weight * (1.0 if node.kind == "Embedding" else _greatest(x))
+        met = weight * (1.0 if RECORDS[node.kind].takes_indices else _greatest(x))
         self.scale = max(self.scale, met, 0.0 if done.y is None else _greatest(done.y))
         return UNKNOWN if done.y is None else done.y
 

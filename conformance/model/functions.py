@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from isomorph.conformance.data import index as decoded
 from isomorph.conformance.data import numpy_dtype
-
-from . import formulas
+from isomorph.conformance.layers import activations
 
 Array = npt.NDArray[Any]
 Axes = int | Sequence[int] | None
@@ -98,15 +97,15 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "square": lambda x: x * x,
     "tanh": np.tanh,
-    "sigmoid": formulas.sigmoid,
+    "sigmoid": activations.sigmoid,
     "relu": lambda x: np.where(x > 0, x, np.zeros_like(x)),
-    "gelu": formulas.gelu,
-    "silu": lambda x: x * formulas.sigmoid(x),
-    "leaky_relu": formulas.leaky_relu,
+    "gelu": activations.gelu,
+    "silu": lambda x: x * activations.sigmoid(x),
+    "leaky_relu": activations.leaky_relu,
     "clip": _clip,
     "astype": _astype,
-    "softmax": lambda x, axis=-1: formulas.softmax(x, axis),
-    "log_softmax": lambda x, axis=-1: formulas.log_softmax(x, axis),
+    "softmax": lambda x, axis=-1: activations.softmax(x, axis),
+    "log_softmax": lambda x, axis=-1: activations.log_softmax(x, axis),
     "sum": _sum,
     "mean": _mean,
     "max": _max,

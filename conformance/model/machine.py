@@ -6,7 +6,6 @@ of the code under test.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from isomorph.conformance.data import array
+from isomorph.conformance.layers import RECORDS
 
 from . import laws
 from .calls import Forward, Refused, Sizes, double, is_other_float, single_function, spec_of, trace
-from .tree import UNKNOWN, Net, Node, Parameter, Request, Spec, cast, construct, node_at, tie
+from .tree import UNKNOWN, Asked, Net, Node, Parameter, Spec, cast, construct, node_at, tie
 
 
 @dataclass
@@ -45,7 +45,6 @@ class Machine:
 
     def __init__(self) -> None:
         self.nets: dict[str, Net] = {}
-        self.orders = itertools.count(1)
         self.now = Expected()
 
     def run(self, steps: list[Any]) -> list[Expected]:
@@ -76,8 +75,7 @@ class Machine:
                 "shape": list(parameter.shape),
                 "dtype": net.dtype,
                 "trainable": parameter.trainable and not parameter.is_frozen,
-                "requested": bool(parameter.requests)
-                or any(node.requests for node in net.enclosing(net.owner(parameter))),
+                "requested": bool(laws.requests(net, parameter)),
                 "value": parameter.value,
                 "is_exact": parameter.is_exact,
             }
@@ -162,38 +160,53 @@ class Machine:
     ) -> None:
         """Ask for initial values: recorded, and carried out where sizes are known."""
         subject = self.nets[net]
-        new = Request(law, patterns or {}, seed, next(self.orders))
-        holder, _, name = path.rpartition(".")
-        if path and name in self.part(net, holder).parameters:
-            target = self.parameter(net, path)
-            inside, lists = [target], [target.requests]
-        else:
-            node = self.part(net, path)
-            state = subject.state(node)
-            matching = {p: v for p, v in state.items() if any(re.fullmatch(t, p) for t in new.patterns)}
-            for pattern in new.patterns:
-                if not any(re.fullmatch(pattern, each) for each in state):
-                    raise Refused("InvalidArgumentError", argument="each pattern")
-            inside = list((matching if new.patterns else state).values())
-            lists = [each.requests for _, each, _ in subject.nodes(node)]
-            lists += [each.requests for each in state.values()]
+        asked = Asked(self._place(net, path), law, patterns or {}, seed)
+        inside = self._chosen(subject, asked)
         learned = [each for each in inside if each.trainable]
         ready = [each for each in learned if each.state == "ready"]
         if ready and not force:
             self.now.warnings += 1
             if len(ready) == len(learned):
                 return
-        before = [list(each) for each in lists]
-        if force and law is not None:
-            for each in lists:
-                each[:] = [Request(None, {}, old.seed, old.order) for old in each if old.seed is not None]
-        lists[0].append(new)
+        before = subject.log
+        subject.log = [*(self._forgotten(subject, asked) if force and law else before), asked]
         try:
             self._draw(subject, inside, force)
         except Refused:
-            for each, old in zip(lists, before):
-                each[:] = old
+            subject.log = before
             raise
+
+    def _place(self, net: str, path: str) -> Node | Parameter:
+        """Return the module or parameter at a path."""
+        holder, _, name = path.rpartition(".")
+        if path and name in self.part(net, holder).parameters:
+            return self.parameter(net, path)
+        return self.part(net, path)
+
+    def _chosen(self, net: Net, asked: Asked) -> list[Parameter]:
+        """Return the parameters that a request is for; each of its patterns must match one."""
+        if isinstance(asked.place, Parameter):
+            return [asked.place]
+        state = net.state(asked.place)
+        matching = {name: [p for p in state if re.fullmatch(name, p)] for name in asked.patterns}
+        if not all(matching.values()):
+            raise Refused("InvalidArgumentError", argument="each pattern")
+        wanted = {path for paths in matching.values() for path in paths}
+        return [each for path, each in state.items() if path in wanted or not asked.patterns]
+
+    def _forgotten(self, net: Net, asked: Asked) -> list[Asked]:
+        """Return the log without the laws that were asked for a place and inside it; seeds stay."""
+        inside: list[Any] = [asked.place]
+        if isinstance(asked.place, Node):
+            inside = [node for _, node, _ in net.nodes(asked.place)]
+            inside += net.state(asked.place).values()
+        found = []
+        for old in net.log:
+            if not any(old.place is each for each in inside):
+                found.append(old)
+            elif old.seed is not None:
+                found.append(Asked(old.place, None, {}, old.seed))
+        return found
 
     def _draw(self, net: Net, wanted: list[Parameter], force: bool = False) -> None:
         """Draw for all whose layer's sizes are known: all or nothing."""
@@ -205,8 +218,7 @@ class Machine:
         ]
         paths, values = net.paths(), []
         for each in chosen:
-            law = laws.resolve(net, each)
-            if law is not None and law.get("counted"):
+            if laws.law_of(net, each).get("counted"):
                 self.now.law_calls.append([paths[id(each)], list(each.shape)])
             try:
                 values.append(laws.draw(net, each))
@@ -245,8 +257,8 @@ class Machine:
         parameter, values = self.parameter(net, path), array(data)
         name = self.nets[net].paths()[id(parameter)]
         owner = self.nets[net].owner(parameter)
-        # A norm's parameters have one size.
-        beside = owner.parameters.values() if owner.kind in ("BatchNorm", "LayerNorm") else ()
+        one_size = owner.kind in RECORDS and RECORDS[owner.kind].one_size
+        beside = owner.parameters.values() if one_size else ()
         for each in (parameter, *beside):
             wanted, received = list(each.shape), list(values.shape)
             if len(wanted) != len(received) or any(n not in (None, m) for n, m in zip(wanted, received)):

@@ -46,41 +46,17 @@ Array = npt.NDArray[Any]
 Law = dict[str, Any]
 Shape = tuple[int, ...]
 
-ZEROS: Law = {"law": "Zeros"}
-ONES: Law = {"law": "Ones"}
 
-
-def draw(
-    law: Law | None,
-    shape: Shape,
-    dtype: str,
-    seed: int,
-    path: str,
-    *,
-    kind: str = "",
-    role: str = "weight",
-    name: str = "weight",
-    weight_shape: tuple[int | None, ...] | None = None,
-    given: str | None = None,
-) -> Array:
-    """Return a parameter's initial values, bit for bit.
+def draw(law: Law, shape: Shape, dtype: str, seed: int, path: str) -> Array:
+    """Return the values that a law gives the parameter at a path, bit for bit.
 
     Args:
-        law: The law that applies; None for the default of its layer.
+        law: The law, as data.
         shape: The parameter's canonical shape.
         dtype: Its type.
         seed: The seed.
         path: Its dotted path.
-        kind: The kind of its layer; empty for a parameter of a user's own module.
-        role: ``"weight"``, ``"bias"`` or ``"scale"``.
-        name: Its name in its layer.
-        weight_shape: Shape of its layer's weight, which the default law of a bias looks at.
-        given: ``"weight"`` for a law given to a whole net, which leaves biases zero, scales one.
     """
-    if law is not None and given == "weight":
-        law = {"weight": law, "bias": ZEROS, "scale": ONES}[role]
-    if law is None:
-        law = default(kind, role, name, shape, weight_shape)
     return _values(law, shape, dtype, generator(seed, path))
 
 
@@ -89,27 +65,6 @@ def generator(seed: int, path: str) -> np.random.Generator:
     digest = hashlib.sha256(path.encode("utf-8")).digest()
     words = np.frombuffer(digest, dtype="<u4").tolist()
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, *words])))
-
-
-def default(
-    kind: str, role: str, name: str, shape: Shape, weight_shape: tuple[int | None, ...] | None = None
-) -> Law:
-    """Return the law of a parameter for which nobody named one."""
-    if name == "running_var":
-        return ONES
-    if name == "running_mean":
-        return ZEROS
-    if kind == "Embedding":
-        return {"law": "Normal"}
-    if kind in ("Dense", "Conv1d", "Conv2d"):
-        if role == "bias":
-            bound = 1.0 / math.sqrt(math.prod(_known(weight_shape)[1:]))
-            return {"law": "Uniform", "low": -bound, "high": bound}
-        return {"law": "Kaiming", "a": math.sqrt(5.0)}
-    if role == "weight":
-        # A user's own: as a dense weight, or a vector of an embedding where no fan exists.
-        return {"law": "Kaiming", "a": math.sqrt(5.0)} if len(shape) > 1 else {"law": "Normal"}
-    return ONES if role == "scale" else ZEROS
 
 
 def _values(law: Law, shape: Shape, dtype: str, stream: np.random.Generator) -> Array:
@@ -139,9 +94,3 @@ def _deviation(law: Law, shape: Shape) -> float:
         return float(law.get("gain", 1.0)) * math.sqrt(2.0 / (fan_in + fan_out))
     fan = fan_out if law.get("mode", "fan_in") == "fan_out" else fan_in
     return math.sqrt(2.0 / ((1.0 + law.get("a", 0.0) ** 2) * fan))
-
-
-def _known(shape: tuple[int | None, ...] | None) -> Shape:
-    if shape is None or None in shape:
-        raise ValueError(f"the default law of a bias needs its weight's whole shape, received {shape}")
-    return tuple(size for size in shape if size is not None)

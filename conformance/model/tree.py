@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from isomorph.conformance.layers import CONTAINERS
+from isomorph.conformance.layers.record import ONES, WEIGHT, ZEROS, Law, Sizes
+
 from . import rules
 
 Spec = dict[str, Any]
-CONTAINERS = ("Sequential", "ModuleList", "ModuleDict", "Graph")
+Default = Law | Callable[[Sizes], Law]
 
 
 class Unknown:
@@ -28,16 +31,6 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
-@dataclass
-class Request:
-    """One call of initialize, as the spec's order of precedence needs it."""
-
-    law: Spec | None
-    patterns: dict[str, Spec]
-    seed: int | None
-    order: int
-
-
 @dataclass(eq=False)
 class Parameter:
     """A parameter or buffer: its declared and present shape, and its values if it has any."""
@@ -45,14 +38,14 @@ class Parameter:
     declared: tuple[int | None, ...]
     role: str
     trainable: bool
+    default: Default
+    """The law of its first values, or what gives it for the shape of its layer's weight."""
     law: Spec | None = None
-    layer: str = ""
-    name: str = ""
+    """The law that the constructor was given."""
     shape: tuple[int | None, ...] = ()
     value: Any = None
     is_exact: bool = True
     """Whether the values are specified bit by bit: drawn or set, not computed."""
-    requests: list[Request] = field(default_factory=list)
     is_frozen: bool = False
     gradient: tuple[Any, int, float] | None = None
     """The gradient last asked for, with what a numerical comparison needs."""
@@ -81,8 +74,17 @@ class Node:
     options: Spec
     children: dict[str, Node] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
     training: bool = True
+
+
+@dataclass(eq=False)
+class Asked:
+    """One call of initialize, of a module or a parameter."""
+
+    place: Node | Parameter
+    law: Spec | None
+    patterns: dict[str, Spec]
+    seed: int | None
 
 
 def construct(spec: Spec, scope: Node | None = None) -> Node:
@@ -95,24 +97,28 @@ def construct(spec: Spec, scope: Node | None = None) -> Node:
     node = Node(kind, options)
     if kind == "Graph":
         for name, each in options.get("parameters", {}).items():
-            trainable = not each.get("buffer")
-            node.parameters[name] = Parameter(
-                tuple(each["shape"]), each.get("role", "weight"), trainable, each.get("init"), "Graph", name
-            )
+            node.parameters[name] = _own(each)
         for name, child in options.get("children", {}).items():
             node.children[name] = construct(child, node)
         for there, here in options.get("ties", []):
             tie(node, there, here)
     elif kind in CONTAINERS:
-        children = options["children"]
-        items = children.items() if kind == "ModuleDict" else ((str(i), c) for i, c in enumerate(children))
-        for name, child in items:
+        for name, child in CONTAINERS[kind].children(options):
             node.children[name] = construct(child, node if scope is None else scope)
     else:
         for name, each in rules.declared(spec).items():
             law = options.get(f"{name}_init")
-            node.parameters[name] = Parameter(each.shape, each.role, each.trainable, law, kind, name)
+            node.parameters[name] = Parameter(each.shape, each.role, each.trainable, each.default, law)
     return node
+
+
+def _own(spec: Spec) -> Parameter:
+    """Return a parameter of a user's own module, which starts as one of a layer of its role does."""
+    role, shape = spec.get("role", "weight"), tuple(spec["shape"])
+    # A vector has no fans: it starts as a row of an embedding does.
+    weight: Law = WEIGHT if len(shape) > 1 else {"law": "Normal"}
+    default = {"weight": weight, "scale": ONES, "bias": ZEROS}[role]
+    return Parameter(shape, role, not spec.get("buffer"), default, spec.get("init"))
 
 
 def node_at(root: Node, path: str) -> Node:
@@ -135,12 +141,13 @@ def tie(root: Node, there: str, here: str) -> None:
 
 @dataclass(eq=False)
 class Net:
-    """A root with the options that hold for the whole tree."""
+    """A root with the options that hold for the whole tree, and the log of what was asked of it."""
 
     root: Node
     dtype: str = "float32"
     data_format: str = "channels_first"
     backend: str | None = None
+    log: list[Asked] = field(default_factory=list)
 
     def nodes(self, start: Node | None = None, prefix: str = "") -> Iterator[tuple[str, Node, Node | None]]:
         """Yield (path, node, holder) depth first, a shared node once, at its first path."""
@@ -191,6 +198,19 @@ class Net:
             node = holders[id(node)]
         return chain
 
+    def distance(self, wanted: Parameter, place: Node | Parameter) -> int | None:
+        """Return how many modules outside a parameter's own layer a place is; None if not around it.
+
+        The layer's distance is 0, and the parameter's own -1.
+        """
+        around = [wanted, *self.enclosing(self.owner(wanted))]
+        return next((position - 1 for position, each in enumerate(around) if each is place), None)
+
+    def path_inside(self, wanted: Parameter, place: Node | Parameter) -> str:
+        """Return a parameter's path, seen from a module around it."""
+        inner = "" if isinstance(place, Parameter) else self.path_of(place)
+        return self.paths()[id(wanted)].removeprefix(f"{inner}." if inner else "")
+
     def aliases(self) -> dict[str, str]:
         """Return the further paths of shared parameters, with the canonical one of each."""
         first, found = self.paths(), {}
@@ -204,10 +224,15 @@ class Net:
         return found
 
     def copied(self, start: Node | None = None) -> Net:
-        """Return a copy that shares nothing, of the net or of a part of it."""
-        part = start is not None and start is not self.root
-        backend = None if part else self.backend
-        return Net(copy.deepcopy(start or self.root), self.dtype, self.data_format, backend)
+        """Return a copy that shares nothing, of the net or of a part of it.
+
+        A part knows what was asked of it and inside it.
+        """
+        if start is None or start is self.root:
+            return copy.deepcopy(self)
+        inside = [*(node for _, node, _ in self.nodes(start)), *self.state(start).values()]
+        log = [asked for asked in self.log if any(asked.place is each for each in inside)]
+        return copy.deepcopy(Net(start, self.dtype, self.data_format, None, log))
 
 
 def cast(values: Any, dtype: str) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from isomorph import init, nn, ops
+from isomorph.conformance.layers import CONTAINERS
+from isomorph.conformance.layers.containers import Container
 from isomorph.init.laws import Array
 
 Spec = dict[str, Any]
@@ -218,16 +220,21 @@ def module(spec: Spec, calls: list[list[Any]], scope: Any = None) -> Any:
         return follow(scope, options["path"])
     if kind == "Graph":
         return (GraphOfTwo if len(options.get("inputs", ["x"])) == 2 else Graph)(options, calls)
-    if kind == "ModuleDict":
-        return nn.ModuleDict({name: module(each, calls, scope) for name, each in options["children"].items()})
-    if kind in ("Sequential", "ModuleList"):
-        made: list[Any] = []
-        for child in options["children"]:
-            made.append(module(child, calls, made if scope is None else scope))
-        return nn.Sequential(*made) if kind == "Sequential" else nn.ModuleList(made)
+    if kind in CONTAINERS:
+        return _container(CONTAINERS[kind], options, calls, scope)
     for name in LAW_OPTIONS:
         if name in options:
             options[name] = law(options[name], calls)
-    sizes = ("kernel_size", "stride", "padding", "dilation")
-    options = {k: tuple(v) if k in sizes and isinstance(v, list) else v for k, v in options.items()}
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     return getattr(nn, kind)(**options)
+
+
+def _container(kind: Container, options: Spec, calls: list[list[Any]], scope: Any) -> Any:
+    made: dict[str, Any] = {}
+    row: list[Any] = []
+    for name, child in kind.children(options):
+        made[name] = module(child, calls, row if scope is None else scope)
+        row.append(made[name])
+    if kind.is_keyed:
+        return getattr(nn, kind.name)(made)
+    return getattr(nn, kind.name)(row) if kind.is_listed else getattr(nn, kind.name)(*row)

@@ -1,4 +1,4 @@
-"""Where a backend's files lie, and which layers none may leave out."""
+"""Where a backend's files lie, and how they are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
-CORE_LAYERS = ("Dense", "Sequential", "ModuleList", "ModuleDict")
 PROFILE = "conformance.toml"
 
 

@@ -23,8 +23,8 @@ from isomorph.conformance.explore.lane import search
 from isomorph.conformance.explore.layers import LAYERS
 from isomorph.conformance.explore.oracle import everything
 from isomorph.conformance.explore.scripts import Script, scripts
+from isomorph.conformance.layers import activations
 from isomorph.conformance.manifest import by_id, load
-from isomorph.conformance.model import formulas
 from isomorph.conformance.model.machine import Machine
 from isomorph.conformance.process import Worker, WorkerGone
 from isomorph.conformance.profile import questions
@@ -131,7 +131,7 @@ def test_a_seed_gives_the_same_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_find_is_shrunk_and_told_as_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(formulas.ELEMENTWISE, "silu", lambda x: x * formulas.sigmoid(x) + 0.25)
+    monkeypatch.setitem(activations.ELEMENTWISE, "silu", lambda x: x * activations.sigmoid(x) + 0.25)
     monkeypatch.setattr("isomorph.conformance.explore.lane.SHRINK_S", 40.0)
     said: list[str] = []
     assert search(["numpy"], 100, 0, said.append) >= 1
@@ -201,7 +201,7 @@ def test_a_backend_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str])
 
 def test_command_exits_with_zero_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(formulas.ELEMENTWISE, "silu", lambda x: x + 1)
+    monkeypatch.setitem(activations.ELEMENTWISE, "silu", lambda x: x + 1)
     monkeypatch.setattr("isomorph.conformance.explore.lane.SHRINK_S", 2.0)
     done = CliRunner().invoke(app, ["explore", "--backend", "numpy", "--examples", "60", "--seed", "0"])
     assert done.exit_code == 0

@@ -14,8 +14,10 @@ import scipy.special
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from isomorph.conformance import data, model
-from isomorph.conformance.model import formulas, rules
+from isomorph.conformance import data, layers, model
+from isomorph.conformance.layers.activations import ACTIVATIONS
+from isomorph.conformance.layers.record import Computed
+from isomorph.conformance.model import formulas
 from isomorph.conformance.model.rules import Refusal, infer
 
 FORMATS = ("channels_first", "channels_last")
@@ -51,7 +53,7 @@ def computed(layer: dict, x: np.ndarray, data_format: str, training: bool = Fals
     assert done.y.shape == inferred.shape
     assert done.y.dtype == np.float64
     y = from_format(done.y, data_format) if done.y.ndim > 2 else done.y
-    return formulas.Computed(y, done.reduced, done.updates), values
+    return Computed(y, done.reduced, done.updates), values
 
 
 def tensors(values: dict) -> dict[str, torch.Tensor]:
@@ -65,10 +67,14 @@ def close(actual: Any, expected: Any) -> None:
 # What it may import.
 
 
-@pytest.mark.parametrize("path", sorted(Path(model.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+ORACLE = sorted(each for folder in (layers, model) for each in Path(folder.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", ORACLE, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_oracle_stands_on_numpy_alone(path: Path) -> None:
-    # Of the folders above, only the arrays that cases describe; bfloat16 is ml_dtypes' own.
-    allowed = {*sys.stdlib_module_names, "numpy", "ml_dtypes", "isomorph.conformance.data"}
+    # Of Isomorph only itself, and the arrays that cases describe; bfloat16 is ml_dtypes' own.
+    own = {f"{layers.__name__}{name}" for name in ("", *(f".{path.stem}" for path in ORACLE))}
+    allowed = {*sys.stdlib_module_names, "numpy", "ml_dtypes", data.__name__, *own}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             assert {alias.name.partition(".")[0] for alias in node.names} <= allowed
@@ -205,7 +211,7 @@ def test_layer_norm_is_pytorchs(options: dict) -> None:
     close(done.y, F.layer_norm(torch.from_numpy(x), (7,), **tensors(values), eps=options.get("eps", 1e-5)))
 
 
-@pytest.mark.parametrize("activation", [None, *rules.ACTIVATIONS])
+@pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 7, 11, 3)], ids=str)
 def test_dense_is_pytorchs(activation: str | None, shape: tuple) -> None:
     x = spread(*shape)

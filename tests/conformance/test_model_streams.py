@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isomorph import init, nn
+from isomorph.conformance.layers.record import WEIGHT, within_fan_in
 from isomorph.conformance.model import streams
+from isomorph.conformance.model.machine import Machine
 
 NUMBERS = st.floats(-5, 5, allow_nan=False)
 POSITIVE = st.floats(0, 5)
@@ -55,37 +57,34 @@ def test_values_are_the_librarys_bit_for_bit(
 
 
 LAYERS = {
-    "dense": ({"kind": "Dense"}, lambda: nn.Dense(5, in_features=3)),
-    "conv1d": ({"kind": "Conv1d"}, lambda: nn.Conv1d(5, 3, in_channels=7)),
-    "conv2d": ({"kind": "Conv2d"}, lambda: nn.Conv2d(6, (2, 3), in_channels=9, groups=3)),
-    "embedding": ({"kind": "Embedding"}, lambda: nn.Embedding(11, 3)),
-    "batch-norm": ({"kind": "BatchNorm"}, lambda: nn.BatchNorm(in_features=3)),
-    "layer-norm": ({"kind": "LayerNorm"}, lambda: nn.LayerNorm(in_features=3)),
+    "dense": ({"kind": "Dense", "units": 5, "in_features": 3}, lambda: nn.Dense(5, in_features=3)),
+    "conv1d": (
+        {"kind": "Conv1d", "out_channels": 5, "kernel_size": 3, "in_channels": 7},
+        lambda: nn.Conv1d(5, 3, in_channels=7),
+    ),
+    "conv2d": (
+        {"kind": "Conv2d", "out_channels": 6, "kernel_size": [2, 3], "in_channels": 9, "groups": 3},
+        lambda: nn.Conv2d(6, (2, 3), in_channels=9, groups=3),
+    ),
+    "embedding": (
+        {"kind": "Embedding", "num_embeddings": 11, "embedding_dim": 3},
+        lambda: nn.Embedding(11, 3),
+    ),
+    "batch-norm": ({"kind": "BatchNorm", "in_features": 3}, lambda: nn.BatchNorm(in_features=3)),
+    "layer-norm": ({"kind": "LayerNorm", "in_features": 3}, lambda: nn.LayerNorm(in_features=3)),
 }
 
 
 @pytest.mark.parametrize("given_law", [None, {"law": "Normal", "std": 0.01}], ids=["default", "given"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_start_as_the_definition_says(name: str, given_law: dict | None) -> None:
+def test_layers_start_as_the_oracle_says(name: str, given_law: dict | None) -> None:
     (layer, make) = LAYERS[name]
     net = nn.Sequential(make()).initialize(library(given_law) if given_law else None, seed=11)
-    parameters = net.parameters()
-    for path, parameter in net.state().items():
-        law = given_law if parameter.trainable else None
-        short = path.removeprefix("0.")
-        expected = streams.draw(
-            law,
-            tuple(parameter.shape),
-            "float32",
-            11,
-            path,
-            **layer,
-            role=parameter.role,
-            name=short,
-            weight_shape=tuple(parameters["0.weight"].shape),
-            given="weight" if law else None,
-        )
-        same_bits(parameter.numpy(), expected)
+    construct = ["construct", {"spec": {"kind": "Sequential", "children": [layer]}}]
+    said = Machine().run([construct, ["initialize", {"law": given_law, "seed": 11}]])[-1].state["net"]
+    assert [each["path"] for each in said] == list(net.state())
+    for each in said:
+        same_bits(net.state()[each["path"]].numpy(), each["value"])
 
 
 def test_the_stream_is_the_documented_one() -> None:
@@ -105,7 +104,7 @@ SCALES = {
         {"law": "Kaiming", "mode": "fan_out"},
         lambda weight: torch.nn.init.kaiming_uniform_(weight, mode="fan_out"),
     ),
-    "default": (None, lambda weight: torch.nn.init.kaiming_uniform_(weight, math.sqrt(5))),
+    "default": (WEIGHT, lambda weight: torch.nn.init.kaiming_uniform_(weight, math.sqrt(5))),
 }
 
 
@@ -115,19 +114,17 @@ def test_scales_are_pytorchs(name: str) -> None:
     shape = (53, 31, 5, 7)
     torch.manual_seed(0)
     theirs = judge(torch.empty(shape)).numpy()
-    mine = streams.draw(law, shape, "float32", 0, "weight", kind="Conv2d")
+    mine = streams.draw(law, shape, "float32", 0, "weight")
     assert mine.std() == pytest.approx(theirs.std(), rel=0.02)
-    if (law or {}).get("distribution") != "normal":
+    if law.get("distribution") != "normal":
         assert np.abs(mine).max() == pytest.approx(np.abs(theirs).max(), rel=1e-3)
 
 
 def test_a_bias_stays_within_its_weights_fan_in() -> None:
-    drawn = streams.draw(
-        None, (9973,), "float32", 0, "bias", kind="Dense", role="bias", name="bias", weight_shape=(9973, 25)
-    )
+    drawn = streams.draw(within_fan_in((9973, 25)), (9973,), "float32", 0, "bias")
     assert 0.199 < np.abs(drawn).max() <= 0.2
 
 
 def test_a_bias_needs_its_weights_shape() -> None:
     with pytest.raises(ValueError, match="whole shape"):
-        streams.draw(None, (3,), "float32", 0, "b", kind="Dense", role="bias", weight_shape=(3, None))
+        within_fan_in((3, None))

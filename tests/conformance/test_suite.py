@@ -19,11 +19,11 @@ from isomorph.conformance import spec
 from isomorph.conformance.compare import COMPARISONS, ROUNDINGS, epsilon
 from isomorph.conformance.data import array
 from isomorph.conformance.judge import expected_of
+from isomorph.conformance.layers import CORE_LAYERS
 from isomorph.conformance.model.machine import UNKNOWN
 from isomorph.conformance.profile import questions
 from isomorph.conformance.suite import shuffled
 from isomorph.conformance.worker.session import Session
-from isomorph.conformance.worker.sites import CORE_LAYERS
 
 MANIFEST = manifests.load()
 CASES = MANIFEST["cases"]
