@@ -71,6 +71,10 @@ class Judge:
         """Return those of the case's capabilities that the profile denies."""
         return [each for each in case["capabilities"] if not self.profile.capabilities.get(each, True)]
 
+    def _denied(self, case: Case) -> str:
+        reasons = [f"{name}: {self.profile.lacks[name]}" for name in self._lacking(case)]
+        return f"{' '.join(reasons)} The probe was refused, as it must be."
+
     def _blocks(self, need: str) -> bool:
         return self.statuses.get(need, "pass") not in GOOD
 
@@ -103,7 +107,7 @@ class Judge:
         self.answers[case["id"]] = answer.seen
         result = {**head, "status": status, "ms": round(answer.ms, 2), "log": lines}
         if status == "unsupported":
-            result["reason"] = "the profile says no, and the probe was refused as it must be"
+            result["reason"] = self._denied(case)
         return result if mismatch is None else {**result, **_where(case, mismatch, answer)}
 
     def _restart(self) -> None:
@@ -145,7 +149,9 @@ class Judge:
         errors = [seen["error"] for seen in answer.seen if seen["error"]]
         wanted = f"a NotSupportedError of {' or '.join(lacking)}"
         if not errors:
-            return "xpass", Mismatch(last, "capability", wanted, "it works: answer yes in the profile")
+            return "xpass", Mismatch(
+                last, "capability", wanted, "it works: take it out of what the profile lacks"
+            )
         if errors[-1].get("capability") in lacking:
             return "unsupported", None
         return "fail", Mismatch(last, "capability", wanted, f"{errors[-1]['type']}: {errors[-1]['message']}")

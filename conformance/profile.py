@@ -1,4 +1,4 @@
-"""What a backend says of itself: capabilities, native objects, and failures it expects.
+"""What a backend says of itself: what it lacks, native objects, and failures it expects.
 
 All of it lies in ``conformance.toml`` beside the adapter's module, with the backend, not here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,12 +66,14 @@ class Profile:
 
     data: dict[str, Any] = field(default_factory=dict)
     capabilities: dict[str, bool] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
+    """The reason for each no; a layer's is that the adapter's table has none."""
     expectations: dict[str, Expectation] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
 def questions() -> dict[str, str]:
-    """Return every question that a profile must answer, one for each optional layer too."""
+    """Return everything that a backend may lack; its table answers for the layers."""
     exported = (getattr(nn, name) for name in nn.__all__)
     layers = [each for each in exported if isinstance(each, type) and issubclass(each, nn.Layer)]
     names = sorted(each.__name__ for each in layers if each is not nn.Layer)
@@ -79,7 +82,12 @@ def questions() -> dict[str, str]:
 
 
 def read(
-    text: str | None, path: str, ids: set[str], versions: dict[str, str | None], today: datetime.date
+    text: str | None,
+    path: str,
+    ids: set[str],
+    versions: dict[str, str | None],
+    today: datetime.date,
+    layers: Iterable[str],
 ) -> Profile:
     """Return a backend's profile; what is wrong with it is listed, never raised.
 
@@ -89,6 +97,7 @@ def read(
         ids: The suite's case ids.
         versions: The installed version of each package of the framework.
         today: The day that review dates are held against.
+        layers: Names of the layers that the backend has.
     """
     profile = Profile()
     if text is None:
@@ -103,7 +112,7 @@ def read(
         return profile
     tables = {"profile", "environment", "native", "expect", "note"}
     profile.problems += [f"a profile has no {name!r}" for name in sorted(profile.data.keys() - tables)]
-    _read_capabilities(profile)
+    _read_lacks(profile, set(layers))
     for name, value in _table(profile, profile.data, "environment").items():
         if not isinstance(value, str):
             profile.problems.append(f"environment {name} is no text: {value!r}")
@@ -138,23 +147,33 @@ def _is_claim(profile: Profile, name: str, claim: Any) -> bool:
     return is_good
 
 
-def _read_capabilities(profile: Profile) -> None:
+def _read_lacks(profile: Profile, layers: set[str]) -> None:
     section = _table(profile, profile.data, "profile")
     suite = section.get("suite")
-    # One for an earlier suite stays good as long as nothing new is asked: new cases are provisional.
+    # One for an earlier suite stays good: what it does not deny, the cases ask.
     if suite not in SUITES:
         profile.problems.append(f"the profile answers suite {suite!r}; this is {SUITE!r}")
-    profile.problems += [f"[profile] has no {name!r}" for name in section.keys() - {"suite", "capabilities"}]
-    given = _table(profile, section, "capabilities")
-    for name, question in questions().items():
-        answer = given.get(name)
-        if not isinstance(answer, bool):
-            profile.problems.append(f"capability {name} is not answered with true or false: {question}")
+    profile.problems += [f"[profile] has no {name!r}" for name in section.keys() - {"suite", "lacks"}]
+    given = _table(profile, section, "lacks")
+    for name, reason in given.items():
+        if name not in QUESTIONS:
+            profile.problems.append(f"lacks {name}: {_unknown(name)}")
+        elif not isinstance(reason, str) or not reason.strip():
+            profile.problems.append(
+                f"lacks {name} gives no reason; take it out if the answer is yes: {QUESTIONS[name]}"
+            )
         else:
-            profile.capabilities[name] = answer
-    for name in given:
-        if name not in questions():
-            profile.problems.append(f"capability {name} is no question of this suite")
+            profile.lacks[name] = reason
+    answered = {name: name not in given for name in QUESTIONS if name in profile.lacks or name not in given}
+    tabled = {name: name.removeprefix("layer.") in layers for name in questions() if name not in QUESTIONS}
+    profile.capabilities = {**answered, **tabled}
+    profile.lacks |= {name: "its table has no such layer" for name, had in tabled.items() if not had}
+
+
+def _unknown(name: str) -> str:
+    if name.startswith("layer."):
+        return "the adapter's table says which layers there are"
+    return f"there is no such question; there are {', '.join(QUESTIONS)}"
 
 
 def _read_expectation(

@@ -244,7 +244,8 @@ class Lane:
             return
         told = worker.about["about"]
         ids = {case["id"] for case in manifest["cases"]}
-        read = profile.read(told["profile"], told["profile_path"], ids, told["versions"], settings.today)
+        texts = (told["profile"], told["profile_path"])
+        read = profile.read(*texts, ids, told["versions"], settings.today, told["layers"])
         self.entry |= {"state": "ran", "adapter": told["adapter"], "versions": told["versions"]}
         self.entry |= {"capabilities": read.capabilities, "problems": read.problems}
         self.entry["expectations"] = [each.told() for each in read.expectations.values()]

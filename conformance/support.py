@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 
-from isomorph import nn, registry
+from isomorph import registry
 
 from . import profile
-from .layers import CORE_LAYERS
+from .layers import CONTAINERS, RECORDS
 from .manifest import by_id, load
 from .worker.sites import profile_path
 
@@ -21,9 +21,12 @@ a test fails when it is stale, and the suite holds every answer against the back
 def page() -> str:
     """Return the page in Markdown; no framework is imported."""
     profiles = {info.name: _profile(info) for info in registry.available()}
-    capabilities = [name for name in profile.questions() if not name.startswith("layer.")]
-    lines = [HEAD, "## Layers", "", *_table("layer", [f"layer.{name}" for name in _layers()], profiles)]
-    lines += ["", "## Capabilities", "", *_table("capability", capabilities, profiles)]
+    lines = [HEAD, "## Layers", "", *_head("layer", profiles)]
+    lines += [_row(name, [_has(name, each) for each in profiles.values()]) for name in _layers()]
+    lines += ["", "## Capabilities", "", *_head("capability", profiles)]
+    lines += [
+        _row(name, [name not in each.lacks for each in profiles.values()]) for name in profile.QUESTIONS
+    ]
     lines += ["", "## Known differences", ""]
     for name, each in profiles.items():
         lines += [f"### {name}", *(_differences(each) or ["None."]), ""]
@@ -32,27 +35,29 @@ def page() -> str:
 
 def _profile(info: registry.BackendInfo) -> profile.Profile:
     path = profile_path(info.entry_point.module)
-    versions: dict[str, str | None] = {}
-    return profile.read(path.read_text(), str(path), set(by_id(load())), versions, datetime.date.min)
+    text, ids = path.read_text(), set(by_id(load()))
+    return profile.read(text, str(path), ids, {}, datetime.date.min, layers=())
 
 
 def _layers() -> list[str]:
-    exported = (getattr(nn, name) for name in nn.__all__)
-    kinds = [each for each in exported if isinstance(each, type) and issubclass(each, nn.Module)]
-    return sorted((kind.__name__ for kind in kinds if kind not in (nn.Module, nn.Layer)), key=str.lower)
+    return sorted((*RECORDS, *CONTAINERS), key=str.lower)
 
 
-def _table(head: str, names: list[str], profiles: dict[str, profile.Profile]) -> list[str]:
-    lines = [f"| {head} | {' | '.join(profiles)} |", "|---" * (len(profiles) + 1) + "|"]
-    for name in names:
-        shown = name.removeprefix("layer.")
-        answers = (shown in CORE_LAYERS or each.capabilities[name] for each in profiles.values())
-        lines.append(f"| {shown} | {' | '.join('yes' if answer else 'no' for answer in answers)} |")
-    return lines
+def _has(layer: str, of: profile.Profile) -> bool:
+    """Whether a backend has a layer: the profile claims a native class for each that it has."""
+    return layer in CONTAINERS or layer in of.data["native"]
+
+
+def _head(head: str, profiles: dict[str, profile.Profile]) -> list[str]:
+    return [f"| {head} | {' | '.join(profiles)} |", "|---" * (len(profiles) + 1) + "|"]
+
+
+def _row(name: str, answers: list[bool]) -> str:
+    return f"| {name} | {' | '.join('yes' if answer else 'no' for answer in answers)} |"
 
 
 def _differences(of: profile.Profile) -> list[str]:
-    lines = []
+    lines = [f"- No `{name}`: {of.lacks[name]}" for name in profile.QUESTIONS if name in of.lacks]
     for row in of.data.get("expect", []):
         bound = f" At most {row['bound']:g} of the greatest number." if row.get("bound") else ""
         lines.append(f"- `{row['id']}` ({row['kind']}): {row['reason']}{bound}")

@@ -61,9 +61,10 @@ class Subject:
         self.broken = self._broken()
         told = self.worker.about.get("about", {})
         today = datetime.date.today()
-        text, path, versions = (told.get(each) for each in ("profile", "profile_path", "versions"))
-        ids = set(by_id(load()))
-        self.profile = profiles.read(text, str(path), ids, versions or {}, today) if told else Profile()
+        self.profile = Profile()
+        if told:
+            texts, ids = (told["profile"], told["profile_path"]), set(by_id(load()))
+            self.profile = profiles.read(*texts, ids, told["versions"], today, told["layers"])
 
     def _broken(self) -> str:
         return "" if "about" in self.worker.about else str(self.worker.about.get("broken", "no answer"))

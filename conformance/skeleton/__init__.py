@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from isomorph import registry
-from isomorph.conformance.profile import questions
+from isomorph.conformance.profile import QUESTIONS
 from isomorph.conformance.spec import SUITE
 from isomorph.errors import InvalidArgumentError
 
@@ -74,7 +74,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 def _unanswered() -> str:
-    """Return a line for each question, to be answered by whoever takes its comment sign away."""
-    asked = {f'"{name}"': text for name, text in questions().items()}
+    """Return a line for each question, to be taken out or given a reason."""
+    asked = {f'"{name}"': text for name, text in QUESTIONS.items()}
     width = max(map(len, asked))
-    return "\n".join(f"# {name:{width}} =        # {text}" for name, text in asked.items())
+    return "\n".join(f'{name:{width}} = ""  # {text}' for name, text in asked.items())

@@ -28,7 +28,7 @@ from isomorph.conformance.worker.sites import profile_path, read_toml
 
 CASES = by_id(load())
 FEATURES = tuple(dict.fromkeys(case["feature"] for case in CASES.values()))
-ABLE = read_toml(profile_path("isomorph.backends.numpy").read_text())["profile"]["capabilities"]
+LACKS = read_toml(profile_path("isomorph.backends.numpy").read_text())["profile"]["lacks"]
 # What the model says of the nets behind every step, whether a case asks it or not.
 FACTS = ("paths", "shapes", "states", "dtypes", "name", "kind", "trainable", "requested", "aliases")
 STATE = (*FACTS, "values", "statistics")
@@ -61,7 +61,7 @@ def of(feature: str) -> Iterator[dict[str, Any]]:
 
 def fault(case: dict[str, Any], ran: Ran) -> str | None:
     """Return what the script does that the case does not, None if there is nothing."""
-    lacking = [each for each in case["capabilities"] if not ABLE.get(each, True)]
+    lacking = [each for each in case["capabilities"] if each in LACKS]
     if lacking:
         refused = isinstance(ran.error, errors.NotSupportedError) and ran.error.facts["capability"] in lacking
         return None if refused else f"{ran.error!r} where {lacking} is lacking"

@@ -14,7 +14,7 @@ from installed import installed
 
 from isomorph.conformance import judge
 from isomorph.conformance.cases.write import case, spread
-from isomorph.conformance.profile import questions
+from isomorph.conformance.profile import QUESTIONS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,10 +30,12 @@ def profile(tmp_path: Path) -> Path:
     return path
 
 
-def answers(profile: Path, name: str, text: str) -> None:
+def lacks(profile: Path, name: str, text: str = "") -> None:
+    """Let the profile lack something for a reason, as TOML; without one, take it out."""
     key = f'"{name}"' if "." in name else name
-    old = next(line for line in profile.read_text().splitlines() if line.startswith(f"{key} ="))
-    profile.write_text(profile.read_text().replace(old, f"{key} = {text}" if text else ""))
+    lines = [line for line in profile.read_text().splitlines() if not line.startswith(f"{key} =")]
+    lines.insert(lines.index("[profile.lacks]") + 1, f"{key} = {text}" if text else "")
+    profile.write_text("\n".join(lines))
 
 
 def gradient() -> dict[str, Any]:
@@ -42,25 +44,25 @@ def gradient() -> dict[str, Any]:
 
 
 def test_a_yes_that_can_not_fails(profile: Path) -> None:
-    answers(profile, "gradients", "true")
+    lacks(profile, "gradients")
     found = results(run("numpy", of(gradient()), profile=profile))["gradient"]
     assert (found["status"], found["observable"]) == ("fail", "error")
     assert "GradientsNotSupportedError" in found["received"]
 
 
 def test_a_no_that_can_is_told_to_say_so(profile: Path) -> None:
-    answers(profile, "layer.ReLU", "false")
-    report = run("numpy", of(relu()), profile=profile)
-    found = results(report)["relu"]
-    assert (found["status"], found["received"]) == ("xpass", "it works: answer yes in the profile")
+    lacks(profile, "tensor.float16", '"It has none."')
+    steps: list[Any] = [["op", {"op": "exp", "arrays": [spread(3, dtype="float16")], "options": {}}]]
+    half = case("layers.drill.half", "L-12", steps, [[0, "output"]], feature="drill", oracle="reference")
+    report = run("numpy", of(half), profile=profile)
+    found = results(report)["half"]
+    assert found["status"] == "xpass"
+    assert found["received"] == "it works: take it out of what the profile lacks"
     assert not report["verdict"]["ok"]
 
 
-def test_a_no_that_fails_in_another_way_fails(profile: Path) -> None:
-    answers(profile, "layer.ReLU", "false")
-    found = results(
-        run("drill-exits", of({**net("trouble", 97), "capabilities": ["layer.ReLU"]}), profile=profile)
-    )
+def test_a_no_that_fails_in_another_way_fails() -> None:
+    found = results(run("drill-exits", of({**net("trouble", 97), "capabilities": ["gradients"]})))
     assert (found["trouble"]["status"], found["trouble"]["observable"]) == ("fail", "capability")
     assert "SystemExit" in found["trouble"]["received"]
 
@@ -70,6 +72,7 @@ def test_a_no_is_unsupported_and_no_pass() -> None:
     (entry,) = report["backends"]
     assert entry["counts"]["unsupported"] == 1
     assert entry["levels"]["train"] == {"required": 0, "passed": 0}
+    assert results(report)["gradient"]["reason"].startswith("gradients: NumPy has no derivatives.")
     assert report["verdict"]["ok"]
 
 
@@ -78,11 +81,12 @@ def test_a_no_is_unsupported_and_no_pass() -> None:
     [
         (
             "gradients",
-            "",
-            f"capability gradients is not answered with true or false: {questions()['gradients']}",
+            '""',
+            f"lacks gradients gives no reason; take it out if the answer is yes: {QUESTIONS['gradients']}",
         ),
-        ("gradients", '"yes"', "capability gradients is not answered with true or false"),
-        ("layer.ReLU", '1\n"layer.Warp" = true', "capability layer.Warp is no question of this suite"),
+        ("gradients", "false", "lacks gradients gives no reason"),
+        ("warp", '"why"', "lacks warp: there is no such question; there are gradients, "),
+        ("layer.ReLU", '"why"', "lacks layer.ReLU: the adapter's table says which layers there are"),
         ("suite", '"2099.1"', "the profile answers suite '2099.1'"),
         ("suite", "2026", "the profile answers suite 2026"),
         ("suite", '"1999.01"', "the profile answers suite '1999.01'"),
@@ -90,7 +94,10 @@ def test_a_no_is_unsupported_and_no_pass() -> None:
     ],
 )
 def test_a_profile_that_does_not_answer_fails(profile: Path, name: str, text: str, problem: str) -> None:
-    answers(profile, name, text)
+    if name == "suite":
+        profile.write_text(profile.read_text().replace('suite = "2026.11"', f"suite = {text}"))
+    else:
+        lacks(profile, name, text)
     report = run("numpy", of(relu()), profile=profile)
     assert any(problem in each for each in report["backends"][0]["problems"])
     assert not report["verdict"]["ok"]
@@ -113,9 +120,7 @@ def test_what_a_profile_does_not_have_is_a_problem(tmp_path: Path, text: str, pr
     assert problem in " ".join(report["backends"][0]["problems"])
 
 
-@pytest.mark.parametrize(
-    "text", ["profile = 3", "[profile]\ncapabilities = []", "expect = 3", "expect = ['x']", ""]
-)
+@pytest.mark.parametrize("text", ["profile = 3", "[profile]\nlacks = []", "expect = 3", "expect = ['x']", ""])
 def test_a_profile_of_another_form_is_a_problem_and_no_harm(profile: Path, text: str) -> None:
     profile.write_text(text)
     report = run("numpy", of(relu()), profile=profile)

@@ -82,8 +82,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
 
 def test_an_unanswered_profile_is_refused_with_every_question(walk: Walk) -> None:
     refused = walk.outputs(RUN)[0]
-    for name, question in profile.questions().items():
-        assert f"capability {name} is not answered with true or false: {question}" in refused
+    for name, question in profile.QUESTIONS.items():
+        assert f"lacks {name} gives no reason; take it out if the answer is yes: {question}" in refused
 
 
 def test_once_answered_the_package_conforms_and_what_it_lacks_is_probed(walk: Walk) -> None:
