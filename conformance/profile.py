@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from isomorph import nn
 from isomorph.errors import TargetError
 
-from .layers import CORE_LAYERS
+from .layers import RECORDS
 from .spec import SUITE, SUITES
 from .worker.sites import read_toml
 
@@ -74,11 +73,8 @@ class Profile:
 
 def questions() -> dict[str, str]:
     """Return everything that a backend may lack; its table answers for the layers."""
-    exported = (getattr(nn, name) for name in nn.__all__)
-    layers = [each for each in exported if isinstance(each, type) and issubclass(each, nn.Layer)]
-    names = sorted(each.__name__ for each in layers if each is not nn.Layer)
-    asked = {f"layer.{name}": f"Is nn.{name} lowered?" for name in names if name not in CORE_LAYERS}
-    return {**QUESTIONS, **asked}
+    optional = sorted(name for name, record in RECORDS.items() if not record.is_core)
+    return {**QUESTIONS, **{f"layer.{name}": f"Is nn.{name} lowered?" for name in optional}}
 
 
 def read(

@@ -45,7 +45,8 @@ class Bench:
         self._worker = self._started()
         told = self._worker.about["about"]
         ids = {case["id"] for case in self._cases}
-        self._profile = profile.read(told["profile"], "", ids, told["versions"], datetime.date.today())
+        today = datetime.date.today()
+        self._profile = profile.read(told["profile"], "", ids, told["versions"], today, told["layers"])
 
     def __enter__(self) -> Bench:
         return self

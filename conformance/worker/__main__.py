@@ -111,7 +111,8 @@ def describe(name: str, profile: str | None) -> dict[str, Any]:
     import numpy as np
 
     import isomorph
-    from isomorph import registry
+    from isomorph import nn, registry
+    from isomorph.conformance.layers import RECORDS
 
     from .sites import profile_path
 
@@ -124,10 +125,17 @@ def describe(name: str, profile: str | None) -> dict[str, Any]:
         "name": adapter.name,
         "adapter": f"{type(adapter).__module__}:{type(adapter).__qualname__}",
         "versions": {**info.versions, "numpy": np.__version__},
-        "layers": sorted(kind.__name__ for kind in adapter.table),
+        "layers": [name for name in RECORDS if _has(adapter, getattr(nn, name))],
         "profile": text,
         "profile_path": str(beside),
     }
+
+
+def _has(adapter: Any, layer: Any) -> bool:
+    """Whether a backend lowers a layer, or composes it from a forward of the layer's own."""
+    from isomorph import nn
+
+    return layer in adapter.table or layer.forward is not nn.Layer.forward
 
 
 def _environment(text: str | None) -> dict[str, str]:

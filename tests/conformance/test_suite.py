@@ -19,7 +19,7 @@ from isomorph.conformance import spec
 from isomorph.conformance.compare import COMPARISONS, ROUNDINGS, epsilon
 from isomorph.conformance.data import array
 from isomorph.conformance.judge import expected_of
-from isomorph.conformance.layers import CORE_LAYERS
+from isomorph.conformance.layers import CONTAINERS, CORE_LAYERS, RECORDS
 from isomorph.conformance.model.machine import UNKNOWN
 from isomorph.conformance.profile import questions
 from isomorph.conformance.suite import shuffled
@@ -124,10 +124,11 @@ def test_every_exported_layer_has_cases_of_shapes_values_and_its_native_object()
         assert f"extras.native.{feature}.class" in ids
 
 
-def test_every_layer_is_a_question_or_core() -> None:
+def test_every_exported_layer_has_a_record() -> None:
     exported = {getattr(nn, name) for name in nn.__all__}
     layers = {each.__name__ for each in exported if isinstance(each, type) and issubclass(each, nn.Layer)}
-    assert {f"layer.{name}" for name in layers - {"Layer", *CORE_LAYERS}} <= set(questions())
+    assert set(RECORDS) == layers - {"Layer"}
+    assert set(CONTAINERS) <= set(nn.__all__)
 
 
 def test_every_capability_that_cases_need_is_asked() -> None:
