@@ -162,14 +162,14 @@ class Adapter(Framework):
             signature: The arguments' structure and shapes, and what forward does with them.
         """
 
-    def set_mode(self, binding: Binding) -> None:  # noqa: B027 - most frameworks take it per call
+    def set_mode(self, binding: Binding) -> None:
         """Tell the native modules about each module's `training`, and drop compiled calls.
 
         Called when a net is lowered, and whenever modes, plain attributes, what is frozen or
         `compile` change.
         """
 
-    def forget_traces(self, binding: Binding) -> None:  # noqa: B027 - not all frameworks compile
+    def forget_traces(self, binding: Binding) -> None:
         """Drop everything compiled: what a forward reads in Python has changed, or its code.
 
         Where modes change, `set_mode` alone is called; compiled calls of an earlier mode may be kept.
@@ -253,7 +253,7 @@ class Adapter(Framework):
         """
         return None
 
-    def set_trainable(self, slot: Slot, trainable: bool) -> None:  # noqa: B027 - not all have a word for it
+    def set_trainable(self, slot: Slot, trainable: bool) -> None:
         """Tell the framework whether the parameter is trained, also while it has no values.
 
         Called for each slot when a user sets `Parameter.trainable`, and after lowering for what is
@@ -280,7 +280,8 @@ class Adapter(Framework):
 
         In the native layout of the parameter's first slot, summed over all; of learned parameters
         only, and frozen ones may be left out. The net is ready, the inputs are native tensors, and
-        each module's mode holds; the signature is that of the inputs. Raises `GradientsNotSupportedError` where there are none.
+        each module's mode holds; the signature is that of the inputs. Raises
+        `GradientsNotSupportedError` where there are none.
         """
         raise GradientsNotSupportedError.of(
             self.name, "gradients", "it computes forward only", "Move the net to a framework that has them."
@@ -377,8 +378,8 @@ class Binding:
     @property
     def seed(self) -> int:
         """The seed that the net was initialized with, else its own."""
-        requests = [each for each in self.root._isomorph.requests if each.seed is not None]
-        return max(requests, key=lambda each: each.order).seed if requests else own_seed(self.root)
+        named = [(each.order, each.seed) for each in self.root._isomorph.requests if each.seed is not None]
+        return max(named)[1] if named else own_seed(self.root)
 
     def native(self, module: Tree) -> Any:
         """Return a module's native object, lowering it if it was not yet.

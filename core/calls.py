@@ -238,5 +238,6 @@ def gradients(
         if slot is None or gradient is None or not parameter.trainable:
             kept.pop(id(parameter), None)
         else:
-            kept[id(parameter)], result[path] = gradient, np.array(slot.to_canonical(gradient))
+            canonical = binding.slots[id(parameter)][0].to_canonical(gradient)
+            kept[id(parameter)], result[path] = gradient, np.array(canonical)
     return result

@@ -6,13 +6,14 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from .errors import NotSupportedError
 from .init.laws import Array
 from .tensor import TensorSpec
 
 Tensor = Any
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,20 @@ class Options:
         return rank - 1 if self.channels_last else min(1, rank - 1)
 
 
-def required(function: Callable[..., Any]) -> Callable[..., Any]:
+def required(function: F) -> F:
     """Return a method that says that a table lacks it."""
     name = function.__name__
 
     @functools.wraps(function)
     def lacking(self: Ops, *args: Any, **options: Any) -> Any:
         table = type(self)
-        able, hint = f"its table {table.__name__} has no {name}", "Define it there, or write the forward without it."
+        able, hint = (
+            f"its table {table.__name__} has no {name}",
+            "Define it there, or write the forward without it.",
+        )
         raise NotSupportedError.of(table.__module__, f"ops.{name}", able, hint)
 
-    return lacking
+    return lacking  # type: ignore[return-value]
 
 
 class Ops:

@@ -25,9 +25,7 @@ def infer(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return output
 
 
-def argument_specs(
-    inputs: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def argument_specs(inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return specs for shapes, arrays and specs, nested ones too; infer(2, 20) is infer((2, 20))."""
     if inputs and all(isinstance(size, int) for size in inputs):
         inputs = (inputs,)

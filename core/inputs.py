@@ -37,16 +37,12 @@ def prepared(
 def _refuse_lists(module: Tree, arguments: Structure) -> None:
     """Raise for numbers in lists: an array was meant."""
     for each in arguments[2:]:
-        kind, keys, *items = each if isinstance(each, tuple) else (None, None)
-        nested = any(isinstance(item, tuple) and item[0] in (list, tuple, float) or _is_float(item) for item in items)
-        if kind in (list, tuple) and nested and not flatten(each, lambda part: part is LEAF)[0]:
+        if each is LEAF or each[0] not in (list, tuple) or flatten(each, lambda part: part is LEAF)[0]:
+            continue
+        if any(item[0] in (list, tuple) or item[1] is float for item in each[2:]):
             received = unflatten(each, ())
             hint = "Use numpy.asarray(...)."
             raise InvalidArgumentError.of(module.label, "each input", "an array or tensor", received, hint)
-
-
-def _is_float(item: Any) -> bool:
-    return isinstance(item, tuple) and item[0] is None and item[1] is float
 
 
 def prepare(module: Tree, binding: Binding, value: Any) -> Any:

@@ -53,7 +53,7 @@ def to(
     if backend is None and old is None:
         module._isomorph.options = options
         return
-    adapter = registry.backend(backend) if backend is not None else old.adapter  # type: ignore[union-attr]
+    adapter = registry.backend(backend) if backend is not None else old.adapter
     if old is not None and old.adapter is not adapter and device is None:
         options = options.updated(device=None)
     kept = old is not None and old.adapter is adapter and not old.stale

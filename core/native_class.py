@@ -35,22 +35,24 @@ def native_class(
         namespace: What the class has besides.
         calls: Names under which it has the user's `forward`, the present one if it is replaced.
     """
-    user = type(module)
+    user: Any = type(module)
     theirs = [cls for cls in framework.__mro__ if cls is not object]
     own = [cls for cls in user.__mro__ if cls not in Tree._describing and cls is not object]
     hidden = _hidden(user, [*theirs, *own])
     if any("__eq__" in vars(cls) for cls in own):  # a dataclass compares its fields, and has no hash
         hidden.update({"__eq__": framework.__eq__, "__hash__": framework.__hash__})
     about = {"__module__": user.__module__, "__qualname__": user.__qualname__, "__doc__": user.__doc__}
-    forwards = dict.fromkeys(calls, user.forward)  # type: ignore[attr-defined]
+    forwards = dict.fromkeys(calls, user.forward)
     made = {**hidden, **about, "_is_native": True, **forwards, **namespace}
-    cls = type(user)(user.__name__, (framework, user), made)
+    cls: type = type(user)(user.__name__, (framework, user), made)
     _MADE.setdefault(user, []).append((weakref.ref(cls), calls))
     return cls
 
 
+# What a native class takes over from the description: containers, and what Python itself asks of a class.
 _KEPT = frozenset(
-    "_is_native __setattr__ __delattr__ __iter__ __len__ __getitem__ __contains__ keys values items forward".split()
+    {"_is_native", "_slots", "_abc_impl", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__"}
+    | {"__contains__", "keys", "values", "items", "forward", "__slots__", "__abstractmethods__"}
 )
 # Classes made of each user's class, and the names of its forward in them.
 _MADE: weakref.WeakKeyDictionary[type, list[tuple[weakref.ref[type], tuple[str, ...]]]] = (

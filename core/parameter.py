@@ -145,8 +145,8 @@ class Parameter(Operators):
         if self._dtype is not None:
             return self._dtype
         if self._slot is not None:
-            return self._slot.binding.options.dtype
-        return self.owner.root.dtype if self.owner is not None else "float32"
+            return str(self._slot.binding.options.dtype)
+        return str(self.owner.root.dtype) if self.owner is not None else "float32"
 
     @property
     def state(self) -> State:

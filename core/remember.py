@@ -99,6 +99,7 @@ def _ordering(module: Tree, run: Run) -> Run:
 
 def _preparing(module: Tree, binding: Binding, run: Run) -> Run:
     """Turn NumPy's arrays into native tensors first."""
+
     def prepared(*inputs: Any, **named: Any) -> Any:
         if len(inputs) == 1 and not named:
             return run(prepare(module, binding, inputs[0]))

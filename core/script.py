@@ -22,12 +22,12 @@ def filled(backend: str, layer: nn.Layer, templates: Mapping[type, str], **more:
     running statistics.
     """
     kind = type(layer)
-    template = next((text for cls, text in templates.items() if issubclass(kind, cls)), None)
-    if template is None or kind.forward is not nn.Layer.forward:
+    cls = next((cls for cls in templates if issubclass(kind, cls)), None)
+    if cls is None or kind.forward is not cls.forward:  # type: ignore[attr-defined]
         raise _refused(backend, f"its scripts make no {kind.__name__}")
     given = {"spatial": getattr(layer, "spatial", None), **vars(layer), **more}
     has = {f"has_{name}": given.get(name) is not None for name in ("weight", "bias")}
-    return template.format(**given, **has, kept=1 - given.get("momentum", 0.0))
+    return templates[cls].format(**given, **has, kept=1 - given.get("momentum", 0.0))
 
 
 def activated(backend: str, layer: nn.Layer, functions: Mapping[str, str]) -> list[str]:

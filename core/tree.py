@@ -26,6 +26,7 @@ class Bound(Protocol):
     def restructured(self) -> None:
         """Modules or parameters were added, replaced or taken away."""
 
+
 # The one attribute of a description that a user's class never sees.
 INTERNAL = "_isomorph"
 
@@ -94,7 +95,7 @@ class Tree(metaclass=TreeType):
     _describing: ClassVar[list[type[Tree]]] = []
     _reserved: ClassVar[frozenset[str]] = frozenset()
     # What stands for a list or dict of modules or parameters that is assigned to an attribute.
-    _containers: ClassVar[dict[tuple[type, type], Callable[[Any], Tree]]] = {}
+    _containers: ClassVar[dict[tuple[type, type], type[Tree]]] = {}
     # The names in a class's __slots__, which are in no instance's __dict__.
     _slots: ClassVar[tuple[str, ...]] = ()
 
@@ -183,7 +184,7 @@ class Tree(metaclass=TreeType):
             _release(old, self)
 
     def __delattr__(self, name: str) -> None:
-        old = attributes_of(self).get(name)
+        old = None if self._is_native else attributes_of(self).get(name)
         object.__delattr__(self, name)
         if self._is_native:
             return
@@ -331,7 +332,9 @@ class Tree(metaclass=TreeType):
 
     if TYPE_CHECKING:
         _isomorph: Internals
+        forward: Callable[..., Any]
 
+        def __call__(self, *inputs: Any, **named: Any) -> Any: ...
         def __getattr__(self, name: str) -> Any: ...
 
 
@@ -358,7 +361,10 @@ def attributes_of(module: Tree) -> dict[str, Any]:
     """Return a module's attributes by name, those in ``__slots__`` too."""
     if not module._slots:
         return vars(module)
-    return {**{name: getattr(module, name) for name in module._slots if hasattr(module, name)}, **vars(module)}
+    return {
+        **{name: getattr(module, name) for name in module._slots if hasattr(module, name)},
+        **vars(module),
+    }
 
 
 def _as_container(owner: Tree, name: str, value: Any) -> Any:
@@ -369,8 +375,8 @@ def _as_container(owner: Tree, name: str, value: Any) -> Any:
     parts = [
         _as_container(owner, name, item) if isinstance(item, (list, tuple, dict)) else item for item in items
     ]
-    kinds = {Parameter if isinstance(part, Parameter) else Tree if is_module(part) else None for part in parts}
-    if len(kinds) > 1:
+    kinds: set[type] = {kind for kind in (Parameter, Tree) for part in parts if isinstance(part, kind)}
+    if len(kinds) > 1 or not all(map(is_part, parts)):
         raise InvalidArgumentError.of(
             type(owner).__name__,
             name,
@@ -378,7 +384,7 @@ def _as_container(owner: Tree, name: str, value: Any) -> Any:
             value,
             "A container of these and other things has no names for its parameters. Split it.",
         )
-    container = Tree._containers[dict if isinstance(value, dict) else list, kinds.pop()]
+    container: Any = Tree._containers[dict if isinstance(value, dict) else list, kinds.pop()]
     return container(dict(zip(value, parts)) if isinstance(value, dict) else parts)
 
 

@@ -10,8 +10,8 @@ import pytest
 from function_table import TABLE
 
 from isomorph import Adapter, TensorSpec, nn, ops
-from isomorph.errors import ForwardError
 from isomorph.adapter import Ops
+from isomorph.errors import ForwardError
 from isomorph.trace import tracing_shapes
 
 FUNCTIONS = pytest.mark.parametrize("name", TABLE)

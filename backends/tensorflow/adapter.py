@@ -8,7 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, input_specs, register
+from isomorph.adapter import (
+    Adapter,
+    Array,
+    Binding,
+    Call,
+    Options,
+    Signature,
+    Slot,
+    TensorSpec,
+    input_specs,
+    register,
+)
 
 from .calls import runner
 from .composite import Composite, Net, compose

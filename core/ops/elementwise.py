@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..tensor import dtype_name
 from ..framework import Tensor
+from ..tensor import dtype_name
 from .dispatch import table_of
 
 

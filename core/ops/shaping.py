@@ -12,7 +12,8 @@ from .dispatch import table_of
 
 def shape(x: Tensor) -> tuple[Any, ...]:
     """Return the sizes, one per axis: integers, or the framework's own sizes while it traces."""
-    return table_of(x).shape(x)
+    sizes: tuple[Any, ...] = table_of(x).shape(x)
+    return sizes
 
 
 def reshape(x: Tensor, shape: Sequence[Any]) -> Tensor:
@@ -55,7 +56,8 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = -1) -> list[Tensor]:
     """Return a list of pieces of these sizes along an axis; together they are its whole length."""
-    return table_of(x).split(x, tuple(sizes), axis)
+    pieces: list[Tensor] = table_of(x).split(x, tuple(sizes), axis)
+    return pieces
 
 
 def pad(x: Tensor, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
