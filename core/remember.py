@@ -49,7 +49,7 @@ def remember(
     if arguments[1] and not _names_of(signature):
         direct = _ordering(module, direct)
     if any(before is not after for before, after in zip(given, values)):
-        direct = _preparing(module, binding, direct)
+        direct = _preparing(module, binding, signature.is_flat and len(given) == 1, direct)
     if any(each._is_layer and each.statistics and each.training for _, each in module.named_modules()):
         direct = _checking_batch(module, direct)
     if binding.adapter.specializes and binding.options.compile is not False:
@@ -97,17 +97,18 @@ def _ordering(module: Tree, run: Run) -> Run:
     return ordered
 
 
-def _preparing(module: Tree, binding: Binding, run: Run) -> Run:
+def _preparing(module: Tree, binding: Binding, is_single: bool, run: Run) -> Run:
     """Turn NumPy's arrays into native tensors first."""
 
+    def single(x: Any) -> Any:
+        return run(prepare(module, binding, x))
+
     def prepared(*inputs: Any, **named: Any) -> Any:
-        if len(inputs) == 1 and not named:
-            return run(prepare(module, binding, inputs[0]))
         leaves, structure = flatten((inputs, named), is_array)
         inputs, named = unflatten(structure, [prepare(module, binding, leaf) for leaf in leaves])
         return run(*inputs, **named)
 
-    return prepared
+    return single if is_single else prepared
 
 
 def _checking_batch(module: Tree, run: Run) -> Run:

@@ -13,9 +13,14 @@ EXPECTED = tuple(filter(None, os.environ.get("ISOMORPH_EXPECT", ",".join(ALL)).s
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `backend` on every expected backend; an absent one fails."""
+    """Run a test that takes `backend` on every expected backend; an absent one fails.
+
+    One that takes `differentiable` runs on those with gradients: the reference computes forward only.
+    """
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", EXPECTED)
+    if "differentiable" in metafunc.fixturenames:
+        metafunc.parametrize("differentiable", [name for name in EXPECTED if name != "numpy"])
 
 
 @pytest.fixture(scope="session")
