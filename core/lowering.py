@@ -16,7 +16,7 @@ from .initialize import store
 from .parameter import Parameter
 from .snapshot import Snapshot, all_or_nothing
 from .tensor import FLOATS, dtype_name
-from .tree import INTERNAL, Tree, attributes_of, is_module
+from .tree import INTERNAL, Tree, is_module
 
 DATA_FORMATS = ("channels_first", "channels_last")
 
@@ -126,7 +126,7 @@ def lower(binding: Binding, module: Tree) -> Any:
     else:
         attributes = {
             name: binding.native(value) if is_module(value) else value
-            for name, value in attributes_of(module).items()
+            for name, value in vars(module).items()
             if name != INTERNAL and not isinstance(value, Parameter)
         }
         attributes["data_format"] = binding.options.data_format

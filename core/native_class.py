@@ -51,8 +51,8 @@ def native_class(
 
 # What a native class takes over from the description: containers, and what Python itself asks of a class.
 _KEPT = frozenset(
-    {"_is_native", "_slots", "_abc_impl", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__"}
-    | {"__contains__", "keys", "values", "items", "forward", "__slots__", "__abstractmethods__"}
+    {"_is_native", "_abc_impl", "__setattr__", "__delattr__", "__iter__", "__len__", "__getitem__"}
+    | {"__contains__", "keys", "values", "items", "forward", "__abstractmethods__"}
 )
 # Classes made of each user's class, and the names of its forward in them.
 _MADE: weakref.WeakKeyDictionary[type, list[tuple[weakref.ref[type], tuple[str, ...]]]] = (

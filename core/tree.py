@@ -72,6 +72,11 @@ class Internals:
 class TreeType(ABCMeta):
     """The type of modules' classes: nets that live are told when a class changes."""
 
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        # A module has a __dict__ in any case: that is where its parts are looked for.
+        namespace.pop("__slots__", None)
+        return super().__new__(mcls, name, bases, namespace, **options)
+
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if not name.startswith(("__", "_abc_")) and not vars(cls).get("_is_native"):
@@ -96,8 +101,6 @@ class Tree(metaclass=TreeType):
     _reserved: ClassVar[frozenset[str]] = frozenset()
     # What stands for a list or dict of modules or parameters that is assigned to an attribute.
     _containers: ClassVar[dict[tuple[type, type], type[Tree]]] = {}
-    # The names in a class's __slots__, which are in no instance's __dict__.
-    _slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.__dict__.setdefault(INTERNAL, Internals())
@@ -118,9 +121,6 @@ class Tree(metaclass=TreeType):
             options: For other bases.
         """
         super().__init_subclass__(**options)
-        slots = vars(cls).get("__slots__", ())
-        names = (*cls._slots, *((slots,) if isinstance(slots, str) else slots))
-        type.__setattr__(cls, "_slots", names)
         if holds is not None:
             Tree._containers[holds] = cls
         if reserves:
@@ -141,7 +141,7 @@ class Tree(metaclass=TreeType):
             object.__setattr__(self, name, value)
             return
         internals = self.__dict__.get(INTERNAL)
-        old = attributes_of(self).get(name)
+        old = vars(self).get(name)
         if name == "variables" and internals is not None and internals.binding is not None:
             object.__setattr__(self, name, value)
             return
@@ -177,14 +177,14 @@ class Tree(metaclass=TreeType):
             self._adopt(name, value)
         elif isinstance(value, Parameter):
             holder = value.owner
-            if holder is None or attributes_of(holder).get(value._name) is not value:
+            if holder is None or vars(holder).get(value._name) is not value:
                 value._owner, value._name = _reference(self), name
         object.__setattr__(self, name, value)
         if structural and old is not None and old is not value:
             _release(old, self)
 
     def __delattr__(self, name: str) -> None:
-        old = None if self._is_native else attributes_of(self).get(name)
+        old = None if self._is_native else vars(self).get(name)
         object.__delattr__(self, name)
         if self._is_native:
             return
@@ -204,7 +204,7 @@ class Tree(metaclass=TreeType):
                 "it contains this module itself.\n  Pass it to forward, or share a part instead."
             )
         internals, holder = child._isomorph, child.parent
-        if holder is None or attributes_of(holder).get(internals.name) is not child:
+        if holder is None or vars(holder).get(internals.name) is not child:
             internals.parent, internals.name = _reference(self), name
 
     def _changed_natively(self, name: str, value: Any, structural: bool) -> bool:
@@ -253,15 +253,15 @@ class Tree(metaclass=TreeType):
     def children(self) -> dict[str, Tree]:
         """Return the modules directly inside, by name."""
         self._check_ready()
-        for name, value in list(attributes_of(self).items()):
+        for name, value in list(vars(self).items()):
             # A list that was empty when it was assigned, and got modules since.
             if isinstance(value, (list, dict)) and _holds_part(value):
                 setattr(self, name, value)
-        return {name: value for name, value in attributes_of(self).items() if is_module(value)}
+        return {name: value for name, value in vars(self).items() if is_module(value)}
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Return the parameters and buffers of this module itself, by name."""
-        return {name: value for name, value in attributes_of(self).items() if isinstance(value, Parameter)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
 
     def named_modules(self) -> Iterator[tuple[str, Tree]]:
         """Yield (path, module) depth first, itself first with an empty path, shared ones once.
@@ -315,7 +315,7 @@ class Tree(metaclass=TreeType):
     def __getstate__(self) -> dict[str, Any]:
         internals = self._isomorph
         kept = (internals.requests, internals.training, internals.options, internals.entropy)
-        return {**attributes_of(self), INTERNAL: kept}
+        return {**vars(self), INTERNAL: kept}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         internals = Internals()
@@ -357,16 +357,6 @@ def locked(module: Tree) -> Iterator[Tree]:
                 return
 
 
-def attributes_of(module: Tree) -> dict[str, Any]:
-    """Return a module's attributes by name, those in ``__slots__`` too."""
-    if not module._slots:
-        return vars(module)
-    return {
-        **{name: getattr(module, name) for name in module._slots if hasattr(module, name)},
-        **vars(module),
-    }
-
-
 def _as_container(owner: Tree, name: str, value: Any) -> Any:
     """Return lists, tuples and dicts of modules or of parameters as containers; others as they are."""
     items = list(value.values()) if isinstance(value, dict) else list(value)
@@ -402,7 +392,7 @@ def _holds_part(item: Any) -> bool:
 
 def _release(old: Any, holder: Tree) -> None:
     """Take a module or parameter out of a place in the tree; it keeps its values."""
-    if any(value is old for value in attributes_of(holder).values()):
+    if any(value is old for value in vars(holder).values()):
         return
     if is_module(old):
         if old.parent is holder:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import StructureError
 from .parameter import Parameter
-from .tree import INTERNAL, Tree, attributes_of
+from .tree import INTERNAL, Tree
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type, types.ModuleType)
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
@@ -81,7 +81,7 @@ def _places(root: Tree) -> Iterator[tuple[str, str, Any]]:
     """Yield (label, name, value) of what can change in place, in users' modules and their classes."""
     modules = [module for _, module in root.named_modules() if _own_classes(type(module))]
     for module in modules:
-        for name, value in attributes_of(module).items():
+        for name, value in vars(module).items():
             if name != INTERNAL and _can_change(value):
                 yield module.label, name, value
     for cls in dict.fromkeys(cls for module in modules for cls in _own_classes(type(module))):
