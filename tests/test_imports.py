@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,64 @@ def test_core_and_conformance_name_no_framework_in_code(path: Path) -> None:
         else:
             continue
         assert not FRAMEWORKS & set(words.lower().split(".")), (path.name, node.lineno, words)
+
+
+def floors() -> dict[str, int]:
+    """Return the floor of each file and folder of core, as the page of the architecture has it."""
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (\d) .*? \| (.*?) \|", page, re.MULTILINE)
+    return {name.strip("`/ "): int(floor) for floor, names in rows for name in names.split(",")}
+
+
+def core_imports(path: Path) -> set[str]:
+    """Return the files and folders of core that a file imports, in functions and for types too."""
+    depth, found = len(path.relative_to(PACKAGE).parts), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [alias.name for alias in node.names]
+            found |= {node.module.partition(".")[0]} if node.module else set(names)
+    return found
+
+
+CORE = [path for home, path in sources() if home == "core" and path.parent != PACKAGE.parent]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_of_core_imports_from_a_higher_floor(path: Path) -> None:
+    known = floors()
+    own = known.get(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), max(known.values()))
+    higher = {name for name in core_imports(path) & known.keys() if known[name] > own}
+    assert not higher
+    assert core_imports(path) <= {*known, "version"}
+
+
+def test_imports_form_no_circle() -> None:
+    """Those inside functions and for types count; a package's own __init__ hands names on."""
+    graph = {}
+    for _, path in sources():
+        parts = ("isomorph", *path.relative_to(PACKAGE).with_suffix("").parts)
+        graph[".".join(parts).removesuffix(".__init__")] = path
+    edges = {name: imports_of(name, path, graph) for name, path in graph.items()}
+    while leaves := [name for name, targets in edges.items() if not targets]:
+        for name in leaves:
+            del edges[name]
+        for targets in edges.values():
+            targets.difference_update(leaves)
+    assert not edges
+
+
+def imports_of(name: str, path: Path, known: dict[str, Path]) -> set[str]:
+    """Return the modules, packages apart, that a module imports."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join((*above, *(node.module or "").split("."))).strip(".")
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return {each for each in found & known.keys() if known[each].name != "__init__.py"} - {name}
 
 
 def test_import_leaves_frameworks_out() -> None:
