@@ -75,6 +75,8 @@ class Adapter(Framework):
 
     specializes: ClassVar[bool] = False
     """Whether numbers, texts and flags are constants of a compiled call."""
+    refuses_sizes: ClassVar[bool] = False
+    """Whether the framework's own layers refuse a tensor whose feature sizes do not fit them."""
     opens_batch: ClassVar[bool] = False
     """Whether a compiled call leaves the batch's size open: then `Signature.asks` is found out."""
     table: ClassVar[dict[type, tuple[Lowering, Mapping[str, Layout]]]] = {}

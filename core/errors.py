@@ -6,6 +6,7 @@ attributes, and has one constructor per situation that writes the text.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -91,6 +92,15 @@ class InvalidArgumentError(IsomorphError, ValueError):
 
 class StructureError(IsomorphError, RuntimeError):
     """The tree of modules is not one that can be used: a cycle, a missing `super().__init__()`."""
+
+    @classmethod
+    def too_deep(cls, path: str) -> StructureError:
+        return cls(
+            f"{path}: its modules are nested deeper than Python's recursion limit, {sys.getrecursionlimit()} "
+            "calls, allows.\n  Put them side by side in one Sequential or ModuleList, or raise the limit with "
+            "sys.setrecursionlimit.",
+            path=path,
+        )
 
 
 class ForwardError(IsomorphError, TypeError):

@@ -7,6 +7,7 @@ from typing import Any
 from .errors import (
     InvalidArgumentError,
     ShapeMismatchError,
+    StructureError,
 )
 from .structure import flatten, is_array
 from .tensor import input_specs
@@ -48,7 +49,10 @@ def run_trace(module: Tree, specs: tuple[Any, ...], named: dict[str, Any]) -> An
                     spec,
                     "Only the batch, the first axis, may be empty.",
                 )
-    return module(*specs, **named)
+    try:
+        return module(*specs, **named)
+    except RecursionError:
+        raise StructureError.too_deep(module.label) from None
 
 
 def remember_inputs(trace: Trace) -> None:

@@ -15,6 +15,7 @@ from .init.streams import cast
 from .initialize import store
 from .parameter import Parameter
 from .snapshot import Snapshot, all_or_nothing
+from .structure import key_by_rank, key_by_sizes
 from .tensor import FLOATS, dtype_name
 from .tree import INTERNAL, Tree, is_module
 
@@ -97,19 +98,34 @@ def bind(root: Tree, adapter: Adapter, options: Options) -> Binding:
     frozen = [p for p in parameters if not p.trainable and p.is_learned]
     with all_or_nothing(before.keep([root._isomorph], "options")):
         root._isomorph.options = options
-        binding.native(root)
+        try:
+            binding.native(root)
+        except RecursionError:
+            raise StructureError.too_deep(root.label) from None
         for parameter, value in zip(parameters, values):
             slots = binding.slots.get(id(parameter), [])
             parameter._slot = slots[0] if slots else None
             parameter._value = None if value is None else cast(value, parameter.dtype)
+        key = _call_key(adapter, modules, parameters)
         for each in internals:
-            each.binding = binding
+            each.binding, each.key = binding, key
             each.forget_runs()
         for parameter in frozen:
             parameter.trainable = False
         store(parameters)
         adapter.set_mode(binding)
     return binding
+
+
+def _call_key(adapter: Adapter, modules: list[Tree], parameters: list[Parameter]) -> Any:
+    """Return what calls are remembered by: by rank alone, where a call of a wrong size is an error anyway.
+
+    Not where it would move statistics or buffers before it fails.
+    """
+    moves = any(module._is_layer and module.statistics for module in modules) or any(
+        not parameter.is_learned for parameter in parameters
+    )
+    return key_by_rank if adapter.refuses_sizes and not moves else key_by_sizes
 
 
 def _replaces(root: Tree, other: Tree) -> bool:

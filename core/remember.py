@@ -7,7 +7,7 @@ from typing import Any
 
 from .adapter import Binding, Signature
 from .inputs import prepare
-from .structure import flatten, is_array, key_of, unflatten
+from .structure import flatten, is_array, unflatten
 from .trace import by_position
 from .tree import Tree
 from .watch import Watch
@@ -16,14 +16,6 @@ from .watch import Watch
 KINDS, VALUES = 64, 64
 
 Run = Callable[..., Any]
-
-
-def call_key(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """Return what a module's remembered calls are kept by."""
-    if len(inputs) == 1 and not named and is_array(inputs[0]):
-        x = inputs[0]
-        return (type(x), x.shape[1:] if len(x.shape) > 1 else (x.shape,), x.dtype)
-    return key_of(inputs, named)
 
 
 def remember(
@@ -56,7 +48,7 @@ def remember(
         watch = Watch(module.root)
         direct = _watching(module, watch, direct) if watch else direct
     try:
-        key = call_key(*arguments)
+        key = module._isomorph.key(*arguments)
         runs = module._isomorph.runs
         if signature.asks or (binding.adapter.specializes and _has_floats(signature.structure)):
             by_value = runs.get(key)

@@ -106,32 +106,54 @@ def is_array(value: Any) -> bool:
 _VALUES = frozenset({type(None), bool, int, str})
 
 
-def key_of(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def key_by_sizes(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Return what calls that may share a bound call have in common.
 
     Of tensors the type, the data type and the sizes behind the first; of a vector all. Plain
     values count with their types, floats by their type alone.
     """
+    return _key(_part_by_sizes, inputs, named)
+
+
+def key_by_rank(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Return the same with the number of axes in place of sizes."""
+    return _key(_part_by_rank, inputs, named)
+
+
+def _key(part: Callable[[Any], Any], inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     if not named:
-        return tuple([part_of(value) for value in inputs])
-    return (*[part_of(value) for value in inputs], *[(k, part_of(v)) for k, v in named.items()])
+        return part(inputs[0]) if len(inputs) == 1 else tuple(map(part, inputs))
+    return (*map(part, inputs), *named, *map(part, named.values()))
 
 
-def part_of(value: Any) -> Any:
-    """Return a value's part in the key of a call."""
+def _part_by_sizes(value: Any) -> Any:
     kind = type(value)
     if kind in _VALUES:
         return (kind, value)
     if kind is float:
         return kind
-    if kind is tuple or kind is list:
-        return (kind, *[part_of(each) for each in value])
     try:
         shape = value.shape
         return (kind, shape[1:] if len(shape) > 1 else (shape,), value.dtype)
     except AttributeError:
-        parts = parts_of(value)
-    if parts is None:
+        return _part_of_container(_part_by_sizes, value)
+
+
+def _part_by_rank(value: Any) -> Any:
+    kind = type(value)
+    if kind in _VALUES:
         return (kind, value)
+    if kind is float:
+        return kind
+    try:
+        return (kind, value.ndim, value.dtype)
+    except AttributeError:
+        return _part_of_container(_part_by_rank, value)
+
+
+def _part_of_container(part: Callable[[Any], Any], value: Any) -> Any:
+    parts = parts_of(value)
+    if parts is None:
+        return (type(value), value)
     keys, items = parts
-    return (kind, keys, *[part_of(each) for each in items])
+    return (type(value), keys, *map(part, items))

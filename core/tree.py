@@ -14,6 +14,7 @@ from .errors import InvalidArgumentError, StructureError
 from .framework import Options
 from .initialize import Request
 from .parameter import Buffer, Parameter, ParameterMapping
+from .structure import key_by_sizes
 from .tracing import current
 
 
@@ -22,9 +23,11 @@ class Bound(Protocol):
 
     def attribute_set(self, module: Tree, name: str, value: Any) -> bool:
         """A plain attribute changed; return False if the net has to be lowered anew."""
+        ...
 
     def restructured(self) -> None:
         """Modules or parameters were added, replaced or taken away."""
+        ...
 
 
 # The one attribute of a description that a user's class never sees.
@@ -37,6 +40,7 @@ class Internals:
     __slots__ = (
         "binding",
         "entropy",
+        "key",
         "locks",
         "name",
         "options",
@@ -56,6 +60,7 @@ class Internals:
         self.options = Options()
         self.entropy: int | None = None
         self.locks: dict[int, Any] = {}
+        self.key: Callable[..., Any] = key_by_sizes
         self.runs: dict[Any, Callable[..., Any]] = {}
         self.seen: str | None = None
 
@@ -73,7 +78,7 @@ class TreeType(ABCMeta):
     """The type of modules' classes: nets that live are told when a class changes."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
-        # A module has a __dict__ in any case: that is where its parts are looked for.
+        """Return a class without slots: a module's parts are looked for in its ``__dict__``."""
         namespace.pop("__slots__", None)
         return super().__new__(mcls, name, bases, namespace, **options)
 
@@ -103,7 +108,7 @@ class Tree(metaclass=TreeType):
     _containers: ClassVar[dict[tuple[type, type], type[Tree]]] = {}
 
     def __init__(self) -> None:
-        self.__dict__.setdefault(INTERNAL, Internals())
+        vars(self).setdefault(INTERNAL, Internals())
 
     def __init_subclass__(
         cls,
@@ -321,7 +326,7 @@ class Tree(metaclass=TreeType):
         internals = Internals()
         kept = attributes.pop(INTERNAL)
         internals.requests, internals.training, internals.options, internals.entropy = kept
-        self.__dict__[INTERNAL] = internals
+        vars(self)[INTERNAL] = internals
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
         for name, value in attributes.items():
@@ -333,8 +338,8 @@ class Tree(metaclass=TreeType):
     if TYPE_CHECKING:
         _isomorph: Internals
         forward: Callable[..., Any]
+        __call__: Callable[..., Any]
 
-        def __call__(self, *inputs: Any, **named: Any) -> Any: ...
         def __getattr__(self, name: str) -> Any: ...
 
 

@@ -13,7 +13,7 @@ from ..errors import ForwardError, IsomorphError, NativeCallError, StructureErro
 from ..framework import Options
 from ..inference import infer
 from ..parameter import Parameter
-from ..structure import flatten, is_array, key_of
+from ..structure import flatten, is_array
 from ..summary import Summary, summarize
 from ..tensor import TensorSpec
 from ..tracing import current
@@ -156,15 +156,10 @@ class Module(Tree, reserves=True):
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         try:
-            if len(inputs) == 1 and not named:
-                (x,) = inputs
-                shape = x.shape
-                key = (type(x), shape[1:] if len(shape) > 1 else (shape,), x.dtype)
-            else:
-                key = key_of(inputs, named)
-            run = self._isomorph.runs.get(key)
-        except (AttributeError, TypeError, ValueError, NotImplementedError):
-            run = self._remembered(inputs, named)
+            internals = self._isomorph
+            run = internals.runs.get(internals.key(inputs, named))
+        except (AttributeError, TypeError, ValueError, NotImplementedError):  # what has no key
+            run = None
         if run is None:
             return self._call(inputs, named)
         try:
@@ -174,14 +169,6 @@ class Module(Tree, reserves=True):
         except Exception as cause:
             calls.check_shapes(self, inputs, named)
             raise self._native_failure(inputs, named, cause) from cause
-
-    def _remembered(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any] | None:
-        """Return the run of a call whose one input is no tensor, None if there is none yet."""
-        self._check_ready()
-        try:
-            return self._isomorph.runs.get(key_of(inputs, named))
-        except (AttributeError, TypeError, ValueError, NotImplementedError):
-            return None
 
     def _call(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self._check_ready()
@@ -195,7 +182,9 @@ class Module(Tree, reserves=True):
 
     def _native_failure(
         self, inputs: tuple[Any, ...], named: dict[str, Any], cause: Exception
-    ) -> NativeCallError:
+    ) -> IsomorphError:
+        if isinstance(cause, RecursionError):
+            return StructureError.too_deep(self.label)
         binding = self._isomorph.binding
         backend = binding.adapter.name if binding else "native"
         leaves, _ = flatten((inputs, named), is_array)
