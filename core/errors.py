@@ -96,9 +96,9 @@ class StructureError(IsomorphError, RuntimeError):
     @classmethod
     def too_deep(cls, path: str) -> StructureError:
         return cls(
-            f"{path}: its modules are nested deeper than Python's recursion limit, {sys.getrecursionlimit()} "
-            "calls, allows.\n  Put them side by side in one Sequential or ModuleList, or raise the limit with "
-            "sys.setrecursionlimit.",
+            f"{path}: its modules are nested deeper than Python's recursion limit allows "
+            f"({sys.getrecursionlimit()} calls).\n  Put them side by side in one Sequential or ModuleList, "
+            "or raise the limit with sys.setrecursionlimit.",
             path=path,
         )
 
