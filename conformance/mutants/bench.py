@@ -36,6 +36,16 @@ def add_verbs() -> None:
         setattr(Session, verb.__name__, verb)
 
 
+def level_of(case: str) -> tuple[str, ...]:
+    """Return the ids of the cases of one's level, but for the covering tables.
+
+    Among these a mutant may take few others along.
+    """
+    level, _, _ = case.partition(".")
+    ids = (each["id"] for each in manifest.load()["cases"])
+    return tuple(name for name in ids if name.startswith(f"{level}.") and ".table." not in name)
+
+
 class Bench:
     """Runs the mutants of one backend."""
 

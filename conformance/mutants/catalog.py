@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
 from importlib import import_module
@@ -37,6 +37,11 @@ class Patch:
             return wrapper(original, *arguments, **named)
 
         self(owner, name, changed)
+
+    def around_all(self, owners: Iterable[Any], name: str, wrapper: Callable[..., Any]) -> None:
+        """Replace a function in every module that has it by name."""
+        for owner in owners:
+            self.around(owner, name, wrapper)
 
     def item(self, mapping: Any, key: Any, value: Any) -> None:
         """Set an item of a mapping."""

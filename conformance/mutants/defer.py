@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from isomorph import calls, inference, initialize, nn, parameter
-from isomorph.nn import containers, tree
+from isomorph import calls, inference, initialize, nn, parameter, tree
+from isomorph.nn import module as nets
 from isomorph.shape import Shape
 from isomorph.tensor import TensorSpec
 
@@ -56,13 +56,12 @@ def zeros_before_data(patch: Patch) -> None:
 def law_called_at_initialize(patch: Patch) -> None:
     """Asking for initial values calls the law at once, to see whether it works."""
 
-    def request(original: Any, target: Any, init: Any, seed: Any, force: Any) -> None:
-        original(target, init, seed, force)
-        if isinstance(target, nn.Module):
-            for path, each in target.parameters().items():
-                if not each.shape.is_known and each.role == "weight":
-                    sizes = tuple(size or 1 for size in each.shape)
-                    each.init(path, sizes, each.dtype, np.random.Generator(np.random.SFC64(1)))
+    def request(original: Any, *arguments: Any, inside: Any, **named: Any) -> None:
+        original(*arguments, inside=inside, **named)
+        for path, each in inside.items():
+            if not each.shape.is_known and each.role == "weight" and each.is_learned:
+                sizes = tuple(size or 1 for size in each.shape)
+                each.init(path, sizes, each.dtype, np.random.Generator(np.random.SFC64(1)))
 
     patch.around(initialize, "request", request)
 
@@ -71,13 +70,13 @@ def law_called_at_initialize(patch: Patch) -> None:
 def law_called_at_every_call(patch: Patch) -> None:
     """Every call draws initial values anew, and drops them if there are some."""
 
-    def make_ready(original: Any, module: Any, *rest: Any) -> None:
+    def make_ready(original: Any, module: Any, *rest: Any) -> Any:
         for each in module.state().values():
             if each.is_ready:
                 each.draw()
-        original(module, *rest)
+        return original(module, *rest)
 
-    patch(calls, "_remember", lambda *_: None)
+    patch(calls, "remember", lambda *_: None)
     patch.around(calls, "make_ready", make_ready)
 
 
@@ -125,7 +124,7 @@ def dry_run_gives_values(patch: Patch) -> None:
         initialize.draw_values(module.state().values())
         return output
 
-    patch.around(inference, "infer", infer)
+    patch.around(nets, "infer", infer)
 
 
 @mutant(kills="core.defer.infer-gives-shapes")
@@ -136,7 +135,7 @@ def dry_run_draws_from_the_users_generator(patch: Patch) -> None:
         np.random.random(3)
         return original(*arguments)
 
-    patch.around(inference, "infer", infer)
+    patch.around(nets, "infer", infer)
 
 
 @mutant(kills="train.batchnorm.infer-changes-nothing")
@@ -150,7 +149,7 @@ def dry_run_moves_statistics(patch: Patch) -> None:
                 each.set(each.numpy() * np.float32(0.9))
         return output
 
-    patch.around(inference, "infer", infer)
+    patch.around(nets, "infer", infer)
 
 
 @mutant(kills="core.defer.failed-infer-leaves-no-trace")
@@ -163,12 +162,16 @@ def failed_dry_run_keeps_sizes(patch: Patch) -> None:
 def failed_call_keeps_sizes(patch: Patch) -> None:
     """A first call that fails leaves the sizes of the layers before the failure."""
 
-    @contextmanager
-    def kept(module: Any) -> Iterator[bool]:
-        yield any(not each.is_ready for each in module.root.state().values())
+    def kept(original: Any, module: Any, always: bool = False) -> Any:
+        return original(module, always) if always else nullcontext()
 
-    patch(calls, "shapes_kept", lambda module: nullcontext())
-    patch(calls, "_all_or_nothing", kept)
+    patch.around(calls, "shapes_kept", kept)
+    patch(calls, "natives_kept", _nothing_kept)
+
+
+@contextmanager
+def _nothing_kept(module: Any) -> Iterator[bool]:
+    yield any(not each.is_ready for each in module.root.state().values())
 
 
 @mutant(kills="core.init.failing-law.raises", beside=7)
@@ -180,14 +183,10 @@ def failed_law_keeps_what_was_drawn(patch: Patch) -> None:
             if force or not each.is_ready:
                 original([each], force)
 
-    @contextmanager
-    def kept(module: Any) -> Iterator[bool]:
-        yield any(not each.is_ready for each in module.root.state().values())
-
     original = initialize.draw_values
     patch(initialize, "draw_values", draw)
     patch(calls, "draw_values", draw)
-    patch(calls, "_all_or_nothing", kept)
+    patch(calls, "natives_kept", _nothing_kept)
 
 
 @mutant(kills="core.defer.apply-init")
@@ -232,7 +231,6 @@ def set_gives_no_sizes(patch: Patch) -> None:
 def edits_are_not_noticed(patch: Patch) -> None:
     """A net that was called keeps its native modules, whatever is appended, replaced or removed."""
     patch(tree.Tree, "_restructured", lambda module: None)
-    patch(containers.ModuleList, "_restructured", lambda module: None)
 
 
 @mutant(kills="core.defer.replace-after-call")
@@ -256,7 +254,7 @@ def threads_do_not_wait(patch: Patch) -> None:
             time.sleep(0.05)
         return original(chosen)
 
-    patch(calls, "_LOCK", nullcontext())
+    patch(calls, "locked", lambda module: nullcontext(module.root))
     patch.around(initialize, "_draw_all", draw)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from isomorph import initialize, parameter
+from isomorph import initialize, parameter, tree
 from isomorph.init import laws, streams
 from isomorph.init.laws import Law
 
 from .catalog import Patch, mutant
 
-Parameter = parameter.Parameter
+# Modules that call the functions of initial values by their names.
+HOMES = (initialize, parameter)
 
 
 @mutant(kills="core.init.law.uniform", beside=5)
@@ -37,10 +38,10 @@ def stream_by_readiness(patch: Patch) -> None:
         owner = each.owner
         before = [p for p in owner.root.parameters().values() if p.is_ready] if owner else []
         others = [p for p in before if p.owner is not owner]
-        law, seed = each.init, parameter.resolve_seed(each) + len(others)
+        law, seed = each.init, initialize.resolve_seed(each) + len(others)
         return streams.draw(law, seed, each.name, each.shape.known(), each.dtype)
 
-    patch.around(Parameter, "draw", draw)
+    patch.around_all(HOMES, "draw_one", draw)
 
 
 @mutant(kills="core.init.other-layers-do-not-matter", beside=5)
@@ -49,10 +50,10 @@ def stream_by_size_of_the_net(patch: Patch) -> None:
 
     def draw(original: Any, each: Any) -> Any:
         more = max(len(each.owner.root.parameters()) - 6, 0) if each.owner else 0
-        seed = parameter.resolve_seed(each) + more
+        seed = initialize.resolve_seed(each) + more
         return streams.draw(each.init, seed, each.name, each.shape.known(), each.dtype)
 
-    patch.around(Parameter, "draw", draw)
+    patch.around_all(HOMES, "draw_one", draw)
 
 
 @mutant(kills="core.init.many-values-on-threads")
@@ -62,7 +63,7 @@ def threads_share_a_stream(patch: Patch) -> None:
     def draw_all(original: Any, chosen: Any) -> Any:
         if sum(each.shape.size for each in chosen) < 1 << 20:
             return original(chosen)
-        shared = streams.generator_for(parameter.resolve_seed(chosen[0]), chosen[0].name)
+        shared = streams.generator_for(initialize.resolve_seed(chosen[0]), chosen[0].name)
         shapes = [each.shape.known() for each in chosen]
         return [
             each.init(each.name, shape, each.dtype, shared) for each, shape in zip(chosen[::-1], shapes[::-1])
@@ -112,7 +113,7 @@ def fans_ignore_groups(patch: Patch) -> None:
         finally:
             own.undo()
 
-    patch.around(Parameter, "draw", draw)
+    patch.around_all(HOMES, "draw_one", draw)
 
 
 @mutant(kills="layers.conv1d.initial.default", beside=5)
@@ -135,7 +136,8 @@ def scales_follow_the_nets_law(patch: Patch) -> None:
 
 def _law_for_role(patch: Patch, role: str) -> None:
     def resolve(original: Any, each: Any) -> Any:
-        asked = any(request.law for _, module in each._enclosing() for request in module.requests)
+        around = initialize.enclosing(each)
+        asked = any(request.law for module in around for request in module._isomorph.requests)
         if each.role != role or not asked:
             return original(each)
         each.role = "weight"
@@ -144,7 +146,7 @@ def _law_for_role(patch: Patch, role: str) -> None:
         finally:
             each.role = role
 
-    patch.around(parameter, "resolve_law", resolve)
+    patch.around_all(HOMES, "resolve_law", resolve)
 
 
 @mutant(kills="core.init.default.own-weights")
@@ -154,7 +156,7 @@ def own_parameters_start_at_zero(patch: Patch) -> None:
     def default(original: Any, each: Any) -> Any:
         return laws.Zeros() if each.role == "weight" and each.trainable else original(each)
 
-    patch.around(parameter, "default_law", default)
+    patch.around(initialize, "default_law", default)
 
 
 @mutant(kills="core.init.force-redraws", beside=5)
@@ -166,9 +168,11 @@ def force_keeps_values(patch: Patch) -> None:
 @mutant(kills="core.init.again-keeps-and-warns", beside=8)
 def initialize_overwrites(patch: Patch) -> None:
     """A second request draws ready parameters anew, without force."""
-    patch.around(
-        initialize, "request", lambda request, target, init, seed, force: request(target, init, seed, True)
-    )
+
+    def forced(original: Any, label: str, init: Any, seed: Any, force: bool, **named: Any) -> None:
+        original(label, init, seed, True, **named)
+
+    patch.around_all(HOMES, "request", forced)
 
 
 @mutant(kills="core.init.again-keeps-and-warns")
@@ -187,16 +191,14 @@ def no_warning_of_kept_values(patch: Patch) -> None:
 def force_keeps_laws_inside(patch: Patch) -> None:
     """With force, laws asked for inside the net before still win."""
 
-    def request(original: Any, target: Any, init: Any, seed: Any, force: Any) -> None:
-        requests = (
-            [each.requests for _, each in target.named_modules()] if hasattr(target, "named_modules") else []
-        )
+    def request(original: Any, label: str, init: Any, seed: Any, force: bool, **named: Any) -> None:
+        requests = [each.requests for each in named["holders"] if isinstance(each, tree.Internals)]
         before = [list(each) for each in requests]
-        original(target, init, seed, force)
+        original(label, init, seed, force, **named)
         for each, old in zip(requests[1:], before[1:]):
             each[:] = old
         if force and any(before[1:]):
-            initialize.draw_values(target.state().values(), force=True)
+            initialize.draw_values(named["inside"].values(), force=True)
 
     patch.around(initialize, "request", request)
 
@@ -207,10 +209,10 @@ def seed_is_forgotten(patch: Patch) -> None:
 
     def resolve(original: Any, each: Any) -> Any:
         module = each.owner.root
-        last = module.requests[-1] if module.requests else None
-        return 0 if last is not None and last.law and last.seed is None else original(each)
+        last = module._isomorph.requests[-1:]
+        return 0 if last and last[0].law and last[0].seed is None else original(each)
 
-    patch.around(parameter, "resolve_seed", resolve)
+    patch.around(initialize, "resolve_seed", resolve)
 
 
 @mutant(kills="core.init.precedence.layer-over-pattern")
@@ -228,16 +230,16 @@ def patterns_lose_to_the_net(patch: Patch) -> None:
 def _patterns_last(patch: Patch, over_own: bool) -> None:
     def resolve(original: Any, each: Any) -> Any:
         found, law = [], None
-        for _, module in each._enclosing():
+        for module in initialize.enclosing(each):
             path = each.name.removeprefix(f"{module.path}." if module.path else "")
-            for request in module.requests:
+            for request in module._isomorph.requests:
                 law = request.law or law
                 found += [one for pattern, one in request.patterns.items() if pattern.fullmatch(path)]
         if over_own:
             return found[-1] if found else original(each)
         return law if found and law is not None and each.role == "weight" else original(each)
 
-    patch.around(parameter, "resolve_law", resolve)
+    patch.around_all(HOMES, "resolve_law", resolve)
 
 
 @mutant(kills="core.init.precedence.nearest-over-net")
@@ -246,9 +248,9 @@ def outermost_module_wins(patch: Patch) -> None:
 
     def enclosing(original: Any, each: Any) -> Any:
         found = list(original(each))
-        return ((0 if distance == 0 else len(found) - distance, module) for distance, module in found)
+        return [*found[:1], *found[:0:-1]]
 
-    patch.around(Parameter, "_enclosing", enclosing)
+    patch.around(initialize, "enclosing", enclosing)
 
 
 @mutant(kills="core.init.precedence.later-pattern", beside=9)
@@ -259,7 +261,7 @@ def earlier_request_wins(patch: Patch) -> None:
         original(request, *rest)
         request.order = -request.order
 
-    patch.around(parameter.Request, "__init__", construct)
+    patch.around(initialize.Request, "__init__", construct)
 
 
 @mutant(kills="core.init.precedence.pattern-inside-a-part")
@@ -267,8 +269,8 @@ def patterns_start_at_the_root(patch: Patch) -> None:
     """Patterns given to a part are matched against paths from the whole net on."""
 
     def resolve(original: Any, each: Any) -> Any:
-        for _, module in each._enclosing():
-            for request in module.requests if module.path else ():
+        for module in initialize.enclosing(each):
+            for request in module._isomorph.requests if module.path else ():
                 for pattern, law in request.patterns.items():
                     if pattern.fullmatch(each.name):
                         return law
@@ -276,18 +278,18 @@ def patterns_start_at_the_root(patch: Patch) -> None:
                     return laws.Constant(1)
         return original(each)
 
-    patch.around(parameter, "resolve_law", resolve)
+    patch.around_all(HOMES, "resolve_law", resolve)
 
 
 @mutant(kills="core.init.pattern-that-matches-nothing")
 def unmatched_pattern_is_ignored(patch: Patch) -> None:
     """A pattern that matches nothing is taken as it is."""
 
-    def checked(original: Any, target: Any, init: Any, seed: Any) -> Any:
+    def checked(original: Any, where: str, init: Any, seed: Any, *rest: Any) -> Any:
         if not isinstance(init, dict):
-            return original(target, init, seed)
-        patterns = {parameter.compile_pattern(text): law for text, law in init.items()}
-        return parameter.Request(None, patterns, seed)
+            return original(where, init, seed, *rest)
+        patterns = {initialize.compile_pattern(text): law for text, law in init.items()}
+        return initialize.Request(None, patterns, seed)
 
     patch.around(initialize, "_checked_request", checked)
 
@@ -299,8 +301,7 @@ def patterns_match_anywhere(patch: Patch) -> None:
     def loose(original: Any, pattern: str) -> Any:
         return original(f".*(?:{pattern}).*")
 
-    patch.around(parameter, "compile_pattern", loose)
-    patch(initialize, "compile_pattern", parameter.compile_pattern)
+    patch.around_all(HOMES, "compile_pattern", loose)
 
 
 @mutant(kills="core.init.custom-law")
@@ -317,7 +318,7 @@ def laws_get_no_stream(patch: Patch) -> None:
             own.undo()
 
     patch.around(streams, "draw", draw)
-    patch(parameter, "draw", streams.draw)
+    patch(initialize, "draw", streams.draw)
 
 
 @mutant(kills="core.init.failing-law.shape")
@@ -332,4 +333,4 @@ def values_are_cut_to_size(patch: Patch) -> None:
         return original(cut, seed, path, shape, dtype)
 
     patch.around(streams, "draw", draw)
-    patch(parameter, "draw", streams.draw)
+    patch(initialize, "draw", streams.draw)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isomorph import lowering, nn, parameter
-from isomorph.nn import tree
+from isomorph import initialize, lowering, nn, parameter, tree
 from isomorph.shape import Shape
 
 from .catalog import Patch, mutant
@@ -199,7 +198,6 @@ def lowering_returns_nothing(patch: Patch) -> None:
 @mutant(kills="core.share.drawn-once")
 def shared_parameters_are_drawn_twice(patch: Patch) -> None:
     """A parameter of a module that two places hold is drawn once for each."""
-    from isomorph import initialize
 
     def draw_all(original: Any, chosen: Any) -> Any:
         for each in chosen:
@@ -282,4 +280,4 @@ def frozen_parameters_start_at_zero(patch: Patch) -> None:
     def draw(original: Any, each: Any) -> Any:
         return original(each) * (each.trainable or each.kind == "buffer")
 
-    patch.around(Parameter, "draw", draw)
+    patch.around_all((initialize, parameter), "draw_one", draw)

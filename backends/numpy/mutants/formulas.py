@@ -12,7 +12,7 @@ from isomorph.conformance.mutants import Patch, mutant
 
 from .. import ops, windows
 from ..adapter import NumpyAdapter
-from ..nn import activations, conv, dense, embedding, flatten, norm, pooling
+from ..nn import activations, conv, dense, embedding, norm, pooling
 from ..ops import NumpyOps
 
 
@@ -96,7 +96,7 @@ def strides_follow_the_first_axis(patch: Patch) -> None:
         ]
         return original(x, element, sizes, tuple(max(step, 1) for step in steps), dilation)
 
-    patch.around(conv, "shifted", shifted)
+    patch.around_all((conv, windows), "shifted", shifted)
 
 
 @mutant(kills="layers.conv2d.dilation.values")
@@ -209,7 +209,7 @@ def embedding_counts_from_the_end(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(flatten, "moves_channels", lambda *_: False)
+    patch(nn.Flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="layers.gelu.plain.values", beside=5)

@@ -81,8 +81,8 @@ def outputs_are_not_native(patch: Patch) -> None:
         def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
             return self.values
 
-    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
-        run = original(self, binding, module)
+    def runner(original: Any, *arguments: Any) -> Any:
+        run = original(*arguments)
         return lambda *values, **named: Result(run(*values, **named))
 
     patch.around(NumpyAdapter, "runner", runner)
@@ -92,8 +92,9 @@ def outputs_are_not_native(patch: Patch) -> None:
 def first_batch_size_is_kept(patch: Patch) -> None:
     """A call gives as many rows as the first one did."""
 
-    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
-        run, first = original(self, binding, module), []
+    def runner(original: Any, self: Any, binding: Any, module: Any, signature: Any) -> Any:
+        run = original(self, binding, module, signature)
+        first = binding.memory.setdefault("first_sizes", {}).setdefault(id(module), [])
 
         def call(*values: Any, **named: Any) -> Any:
             output = run(*values, **named)
