@@ -45,7 +45,7 @@ def remember(
     if any(each._is_layer and each.statistics and each.training for _, each in module.named_modules()):
         direct = _checking_batch(module, direct)
     if binding.adapter.specializes and binding.options.compile is not False:
-        watch = Watch(module.root)
+        watch = Watch(each for _, each in module.root.named_modules())
         direct = _watching(module, watch, direct) if watch else direct
     try:
         key = module._isomorph.key(*arguments)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from .snapshot import Snapshot, all_or_nothing
 from .structure import flatten, is_array
 from .tensor import Operators
 from .tracing import traced_by
-from .tree import Tree
+from .tree import CLASS_CHANGED, Tree
 from .watch import Watch
 
 
@@ -29,11 +30,12 @@ class Call:
 class Trace:
     """The pass under way: the net's options and, in order of first call, its modules."""
 
-    def __init__(self, root: Tree) -> None:
+    def __init__(self, root: Tree, modules: Iterable[Tree] | None = None) -> None:
         top = root.root
         self.options = top._isomorph.options
         self.calls: dict[int, Call] = {}
-        self.inside = {id(module) for _, module in top.named_modules()}
+        known = (module for _, module in top.named_modules()) if modules is None else modules
+        self.inside = {id(module) for module in known}
         self.asks: set[str] = set()
         """What forward asked in Python of the batch's size: "size", "len", "iter"."""
         self.by_keyword: set[int] = set()
@@ -134,6 +136,7 @@ def by_position(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) ->
     return (*bound.args, *bound.kwargs.values())
 
 
+@functools.lru_cache(maxsize=1024)
 def has_rule(kind: type) -> bool:
     """Return whether a rule answers for modules of a class, and no `forward` put in its place."""
     for cls in kind.__mro__:
@@ -142,6 +145,9 @@ def has_rule(kind: type) -> bool:
         if "forward" in vars(cls):
             return False
     return False
+
+
+CLASS_CHANGED.append(lambda kind, name: has_rule.cache_clear())
 
 
 def shapes_kept(root: Tree, always: bool = False) -> AbstractContextManager[None]:
@@ -155,11 +161,11 @@ def tracing_shapes(root: Tree) -> Iterator[Trace]:
 
     What a `build` stores on its module meanwhile is taken back: it holds no values.
     """
-    nets = [module for _, module in root.named_modules() if not module._is_layer]
-    before = [(module, dict(vars(module))) for module in nets]
-    held = Watch(root)
+    modules = [module for _, module in root.root.named_modules()]
+    before = [(module, dict(vars(module))) for module in modules if not module._is_layer]
+    held = Watch(modules)
     try:
-        trace = Trace(root)
+        trace = Trace(root, modules)
         with traced_by(trace):
             yield trace
         held.require_unchanged()

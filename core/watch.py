@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .errors import StructureError
 from .parameter import Parameter
-from .tree import INTERNAL, Tree
+from .tree import INTERNAL, Tree, is_module
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type, types.ModuleType)
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 class Watch:
-    """What the attributes of a net's modules held when this was made.
+    """What attributes of modules held when this was made.
 
     >>> class Scaled(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
     ...         self.settings = {"gain": [1.0]}
     >>> net = Scaled()
-    >>> watch = Watch(net)
+    >>> watch = Watch([net])
     >>> net.settings["gain"][0] = 2.0
     >>> watch.changed()
     'Scaled.settings'
     """
 
-    def __init__(self, root: Tree) -> None:
-        self._places = list(_places(root))
+    def __init__(self, modules: Iterable[Tree]) -> None:
+        own = [module for module in modules if _own_classes(type(module))]
+        self._places = list(_places(own))
         self._state = self._now()
-        self._functions = [(function, function.__code__) for function in _functions(root)]
+        self._functions = [(function, function.__code__) for function in _functions(own)]
         self._copies = [copy for _, _, value in self._places for copy in _copies(value)]
 
     def __bool__(self) -> bool:
@@ -77,9 +79,8 @@ class Watch:
                 container.update(items)
 
 
-def _places(root: Tree) -> Iterator[tuple[str, str, Any]]:
+def _places(modules: list[Tree]) -> Iterator[tuple[str, str, Any]]:
     """Yield (label, name, value) of what can change in place, in users' modules and their classes."""
-    modules = [module for _, module in root.named_modules() if _own_classes(type(module))]
     for module in modules:
         for name, value in vars(module).items():
             if name != INTERNAL and _can_change(value):
@@ -90,9 +91,9 @@ def _places(root: Tree) -> Iterator[tuple[str, str, Any]]:
                 yield cls.__name__, name, value
 
 
-def _functions(root: Tree) -> list[types.FunctionType]:
+def _functions(modules: list[Tree]) -> list[types.FunctionType]:
     """Return the forwards that users wrote; editors' reloading replaces the code in them."""
-    forwards = dict.fromkeys(type(module).forward for _, module in root.named_modules())
+    forwards = dict.fromkeys(type(module).forward for module in modules)
     return [each for each in forwards if isinstance(each, types.FunctionType) and not _is_ours(each)]
 
 
@@ -100,12 +101,13 @@ def _is_ours(value: Any) -> bool:
     return str(value.__module__).partition(".")[0] == "isomorph"
 
 
+@functools.lru_cache(maxsize=1024)
 def _own_classes(kind: type) -> list[type]:
     return [cls for cls in kind.__mro__ if not _is_ours(cls) and cls is not object]
 
 
 def _can_change(value: Any) -> bool:
-    if isinstance(value, (*_PLAIN, *_CODE, Tree, Parameter, np.generic)):
+    if is_module(value) or isinstance(value, (*_PLAIN, *_CODE, Parameter, np.generic)):
         return False
     if isinstance(value, (tuple, frozenset)):
         return any(map(_can_change, value))
@@ -125,7 +127,7 @@ def frozen(value: Any, depth: int = 8) -> Hashable:
         return (type(value), value)
     if isinstance(value, types.FunctionType):
         return (id(value), value.__code__)
-    if isinstance(value, (Tree, Parameter)) or depth == 0:
+    if is_module(value) or isinstance(value, Parameter) or depth == 0:
         return id(value)
     if isinstance(value, (list, tuple)):
         return (type(value), *[frozen(each, depth - 1) for each in value])
@@ -140,7 +142,7 @@ def frozen(value: Any, depth: int = 8) -> Hashable:
 
 def _copies(value: Any, depth: int = 8) -> Iterator[tuple[Any, Any]]:
     """Yield each list, dict and set in a value with a copy of its items."""
-    if depth == 0 or isinstance(value, (*_PLAIN, *_CODE, Tree, Parameter, np.ndarray)):
+    if depth == 0 or is_module(value) or isinstance(value, (*_PLAIN, *_CODE, Parameter, np.ndarray)):
         return
     if isinstance(value, (list, dict, set)):
         yield value, value.copy()
