@@ -2,5 +2,6 @@
 
 from . import nn
 from .adapter import JaxAdapter
+from .leaf import leaf
 
-__all__ = ["JaxAdapter", "nn"]
+__all__ = ["JaxAdapter", "leaf", "nn"]

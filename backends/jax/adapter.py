@@ -11,22 +11,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec
-from isomorph.errors import InvalidArgumentError
+from isomorph.adapter import (
+    Adapter,
+    Array,
+    Binding,
+    Call,
+    Options,
+    Signature,
+    Slot,
+    TensorSpec,
+    flatten,
+    unflatten,
+)
+from isomorph.errors import AdapterDisagreementError, InvalidArgumentError
 
-from .calls import general, runner, split
+from .calls import general, runner, unpacked
 from .composite import Composite, composite
 from .deferral import in_layout
 from .framework import abstract, device_of, require_x64, tensor
 from .ops import JaxOps
 from .script import script
-from .state import Tree, checked_shape, collection_of, find, place_of, state_of
+from .state import Tree, checked_shape, collection_of, find, forget_staged, place_of, state_of
+from .values import Running
 
 
 class JaxAdapter(Adapter):
     """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
 
     name = "jax"
+    specializes = True
     scripts: ClassVar[dict[type, str]] = {}
     """For each layer its line in Flax's own API, with gaps for its attributes."""
 
@@ -38,7 +51,7 @@ class JaxAdapter(Adapter):
             require_x64()
 
     def owns(self, value: Any) -> bool:
-        return isinstance(value, jax.Array)
+        return isinstance(value, (jax.Array, Running))
 
     def from_numpy(self, array: Array, options: Options) -> Any:
         return tensor(array, options)
@@ -63,10 +76,15 @@ class JaxAdapter(Adapter):
                 continue
             alike = repr((native, call.inputs))
             if alike not in known:
-                known[alike] = jax.eval_shape(native.init, jax.random.key(0), *map(abstract, call.inputs))
-            for key in map(id, own.values()):
+                known[alike] = _initialized(native, call)
+            for parameter in own.values():
+                key = id(parameter)
                 slot, owner = place_of(binding, call.module).slots[key], binding.slots[key][0]
-                found = find(known[alike], (collection_of(slot), slot.native_name))
+                path = collection_of(slot), slot.native_name
+                found = find(known[alike], path)
+                if found is None:
+                    has = sorted(flax.traverse_util.flatten_dict(known[alike], sep="/"))
+                    raise AdapterDisagreementError.at(parameter.name, self.name, "/".join(path), has)
                 shapes[key] = in_layout(owner, slot.canonical_shape(found.shape))
         return shapes
 
@@ -80,13 +98,23 @@ class JaxAdapter(Adapter):
             canonical = slot.parameter.take()
             return jax.device_put(canonical.transpose(slot.axes or range(canonical.ndim)), device)
 
-        state_of(binding).store((slot, moved(slot)) for slot in slots)
+        with jax.ensure_compile_time_eval():  # the first call may be inside a user's jax.jit
+            state_of(binding).store([(slot, moved(slot)) for slot in slots])
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
-        return state_of(binding).once(runner, module)  # type: ignore[no-any-return]
+        return runner(state_of(binding), module, signature)
+
+    def set_attribute(self, native: Any, name: str, value: Any) -> bool:
+        forget_staged(native._isomorph.module.root)
+        return False  # a linen module can't change
 
     def set_mode(self, binding: Binding) -> None:
         state_of(binding).set_mode()
+
+    def forget_traces(self, binding: Binding) -> None:
+        if "state" in binding.memory:
+            state_of(binding).runners.clear()
+        forget_staged(binding.root)
 
     def variables(self, binding: Binding) -> Any:
         return state_of(binding).variables
@@ -102,7 +130,7 @@ class JaxAdapter(Adapter):
         shapes = [checked_shape(state, slot, tree) for slot in slots]
         for slot, shape in zip(slots, shapes):
             slot.parameter.shape, slot.parameter._value = shape, None
-        state.variables = tree
+        state.replace(tree)
 
     def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
         return state_of(binding).listed(module)
@@ -121,7 +149,8 @@ class JaxAdapter(Adapter):
 
     def write(self, slot: Slot, array: Array) -> None:
         device = device_of(slot.binding.options)
-        state_of(slot.binding).store([(slot, jnp.array(array, device=device))])
+        with jax.ensure_compile_time_eval():
+            state_of(slot.binding).store([(slot, jnp.array(array, device=device))])
 
     def gradients(
         self,
@@ -132,13 +161,24 @@ class JaxAdapter(Adapter):
         signature: Signature,
     ) -> dict[int, Array]:
         state = state_of(binding)
-        call, seeds, arguments = state.once(general, module), state.seeds(), split(inputs, {})
+        call, seeds = state.once(general, module, signature.updates, signature.structure), state.seeds()
+        leaves, _ = flatten((inputs, {}), self.owns)
 
         def objective(params: Tree) -> Any:
-            output, updates = call({**state.variables, "params": params}, seeds, *arguments)
-            return loss(output), updates
+            output, changes = call({**state.variables, "params": params}, seeds, leaves)
+            return loss(unpacked(output)), changes
 
-        found, updates = jax.grad(objective, has_aux=True)(state.variables.get("params", {}))
-        state.update(module, updates)
+        found, changes = jax.grad(objective, has_aux=True)(state.variables.get("params", {}))
+        state.update(module, changes)
         slots = [p._slot for p in module.parameters().values() if p._slot is not None]
         return {id(slot.parameter): np.asarray(find({"params": found}, state.path(slot))) for slot in slots}
+
+
+def _initialized(native: Any, call: Call) -> Any:
+    """Return the shapes of the variables that Flax makes for a layer's inputs."""
+    specs, structure = flatten(call.inputs, lambda value: isinstance(value, TensorSpec))
+
+    def init(key: Any, *arrays: Any) -> Any:
+        return native.init(key, *unflatten(structure, arrays))
+
+    return jax.eval_shape(init, jax.random.key(0), *map(abstract, specs))

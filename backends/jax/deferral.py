@@ -16,9 +16,8 @@ from isomorph.adapter import Array, Slot, shapes_kept
 from isomorph.shape import Shape
 
 from .framework import as_spec
+from .native import found
 from .state import Place, collection_of, place_of, state_of
-
-_drawing = threading.RLock()
 
 
 class Law:
@@ -40,36 +39,50 @@ class Law:
 
     def values(self, sizes: list[tuple[nn.Parameter, Shape]], dtype: Any) -> Array:
         """Return the values that wait in the parameter, else newly drawn ones; nothing changes."""
-        with _drawing, shapes_kept(self.place.module, always=True):
+        with _drawing(self.place), shapes_kept(self.place.module, always=True):
             for each, shape in sizes:
                 each._shape = shape
             waiting = self.parameter._value
             canonical = self.parameter.draw() if waiting is None else waiting
         return np.asarray(self.place.slots[id(self.parameter)].to_native(canonical), dtype)
 
-    def shared(self, scope: Any, shape: Any, dtype: Any = None) -> Any:
-        """Return the value that another layer holds; None if none does, or outside the whole net."""
+    def home(self, scope: Any) -> tuple[Any, Law]:
+        """Return the scope and the law of the layer that holds the parameter, from a scope of this layer.
+
+        Outside the whole net that is this layer itself.
+        """
         owner, own = self.place.binding.slots[id(self.parameter)][0], self.place.slots[id(self.parameter)]
         paths = state_of(self.place.binding).paths
         here, there = paths[id(own.module)], paths[id(owner.module)]
         depth = len(scope.path) - len(here)
         if owner.module is own.module or depth < 0 or scope.path[depth:] != here:
-            return None
+            return scope, self
         above = scope.root
         for name in (*scope.path[:depth], *there):
             above = above.push(name, reuse=True)
-        native = in_layout(owner, own.canonical_shape(shape))
-        law = Law(place_of(owner.binding, owner.module), self.parameter)
-        value = law.held(above, native, dtype)
-        order = in_layout(own, np.argsort(owner.axes or range(value.ndim)).tolist())
-        return jnp.transpose(value, order)
+        return above, Law(place_of(owner.binding, owner.module), self.parameter)
+
+    def shared(self, scope: Any, shape: Any, dtype: Any = None) -> Any:
+        """Return the value that another layer holds; None if none does, or outside the whole net."""
+        above, law = self.home(scope)
+        if law is self:
+            return None
+        own = self.place.slots[id(self.parameter)]
+        value = law.canonical(above, own.canonical_shape(shape), dtype)
+        return value if own.axes is None else jnp.transpose(value, own.axes)
+
+    def canonical(self, scope: Any, shape: Iterable[int], dtype: Any) -> Any:
+        """Return the value in its own layer's scope, in the canonical layout; of a shape if it is made."""
+        slot = self.place.slots[id(self.parameter)]
+        value = self.held(scope, in_layout(slot, shape), dtype)
+        return value if slot.axes is None else jnp.transpose(value, np.argsort(slot.axes).tolist())
 
     def held(self, scope: Any, shape: Any, dtype: Any) -> Any:
         """Return the value in its own layer's scope, made there if Flax is initializing."""
         slot = self.place.slots[id(self.parameter)]
         collection, name = collection_of(slot), slot.native_name
         if not scope.has_variable(collection, name):
-            if not scope.is_mutable_collection(collection):
+            if not scope.get_flag("initializing", False):
                 raise flax.errors.ScopeParamNotFoundError(name, scope.path_text)
             scope.put_variable(collection, name, self(scope.make_rng("params"), tuple(shape), dtype))
         return scope.get_variable(collection, name)
@@ -77,8 +90,18 @@ class Law:
     def __deepcopy__(self, memo: Any) -> Law:
         return self
 
+    def __reduce__(self) -> Any:
+        module = self.place.module
+        name = next(name for name, each in module.own_parameters().items() if each is self.parameter)
+        return _law, (module.root, self.place.binding.adapter.name, module.path, name)
+
     def __repr__(self) -> str:
         return repr(self.parameter.init)
+
+
+def _law(root: nn.Module, backend: str, path: str, name: str) -> Law:
+    place = found(root, backend, path)._isomorph
+    return Law(place, place.module.own_parameters()[name])
 
 
 def in_layout(slot: Slot, canonical: Iterable[int]) -> tuple[int, ...]:
@@ -89,11 +112,16 @@ def in_layout(slot: Slot, canonical: Iterable[int]) -> tuple[int, ...]:
 
 def build(place: Place, inputs: Iterable[Any]) -> None:
     """Let a user's build hook size the parameters that Flax is to initialize; nothing else changes."""
-    with _drawing, shapes_kept(place.module, always=True):
-        place.module.fill(tuple(as_spec(value) for value in inputs))
+    with _drawing(place), shapes_kept(place.module, always=True):
+        place.module.fill(tuple(map(as_spec, inputs)))
         for parameter in place.module.own_parameters().values():
             if parameter.shape.is_known:
                 state_of(place.binding).shapes[id(parameter)] = parameter.shape.known()
+
+
+def _drawing(place: Place) -> Any:
+    """Return the net's lock: a law is asked for sizes that the description takes for that long."""
+    return place.binding.memory.setdefault("drawing", threading.RLock())
 
 
 class Tied:

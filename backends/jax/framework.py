@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isomorph.adapter import Array, Options, TensorSpec
+from isomorph.adapter import Array, Options, TensorSpec, flatten, unflatten
 from isomorph.errors import InvalidArgumentError, NotSupportedError
 
 # Five times faster than jnp.array (JAX 0.7: 4 against 21 microseconds for a small array).
@@ -27,6 +28,20 @@ def concrete() -> type:
     """Return the type of arrays that hold values, as tracers don't; JAX 0.7 has no public name for it."""
     with jax.ensure_compile_time_eval():
         return type(jnp.zeros(()))
+
+
+# jax.core.trace_ctx since JAX 0.4.36, trace_state_clean before. Without them is_staged is asked each time.
+is_concrete: Callable[[], bool] = getattr(
+    getattr(jax.core, "trace_ctx", None),
+    "is_top_level",
+    getattr(jax.core, "trace_state_clean", lambda: False),
+)
+"""Return whether nothing is transformed around this: neither compiled, nor under grad or vmap."""
+
+
+def is_staged() -> bool:
+    """Return whether code is being compiled around this, as by jax.jit; not under grad or vmap alone."""
+    return type(jnp.zeros(())) is not concrete()
 
 
 def device_of(options: Options) -> Any:
@@ -50,13 +65,11 @@ def require_x64() -> None:
 
 
 def as_spec(value: Any) -> Any:
-    """Return an array's shape and type; other values as they are."""
-    is_array = isinstance(value, (jax.Array, np.ndarray))
-    return TensorSpec(value.shape, value.dtype.name) if is_array else value
+    """Return a value with the shape and type of each array in it in the array's place."""
+    arrays, structure = flatten(value, lambda each: isinstance(each, (jax.Array, np.ndarray)))
+    return unflatten(structure, (TensorSpec(array.shape, array.dtype.name) for array in arrays))
 
 
-def abstract(value: Any) -> Any:
+def abstract(spec: TensorSpec) -> Any:
     """Return what `jax.eval_shape` takes in place of an array."""
-    if not isinstance(value, TensorSpec):
-        return value
-    return jax.ShapeDtypeStruct(value.shape, jax.dtypes.canonicalize_dtype(value.dtype or "float32"))
+    return jax.ShapeDtypeStruct(spec.shape, jax.dtypes.canonicalize_dtype(spec.dtype or "float32"))

@@ -16,7 +16,7 @@ from isomorph.conformance.mutants import Patch, mutant
 from . import ops
 from .adapter import JaxAdapter
 from .deferral import Law
-from .nn import flatten, norm
+from .nn import norm
 from .state import State
 
 mutant = functools.partial(mutant, of="jax")
@@ -71,7 +71,7 @@ def statistics_are_not_kept(patch: Patch) -> None:
 @mutant(kills="layers.layernorm.plain.values")
 def norms_keep_flax_eps(patch: Patch) -> None:
     """LayerNorm's epsilon is Flax's own."""
-    patch.around(norm, "_norm", lambda original, *rest: {**original(*rest), "epsilon": 1e-6})
+    patch.around(norm, "_norm", lambda original, layer: {**original(layer), "epsilon": 1e-6})
 
 
 @mutant(kills="layers.gelu.plain.values")
@@ -84,8 +84,8 @@ def gelu_is_flax_own(patch: Patch) -> None:
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A call closes over the values that it first ran with."""
 
-    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
-        run, kept = original(self, binding, module), []
+    def runner(original: Any, self: Any, binding: Any, module: Any, signature: Any) -> Any:
+        run, kept = original(self, binding, module, signature), []
 
         def call(*inputs: Any, **named: Any) -> Any:
             state = binding.memory["state"]
@@ -146,7 +146,7 @@ def given_variables_are_dropped(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(flatten, "moves_channels", lambda *_: False)
+    patch(nn.Flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="core.init.two-layers-differ")

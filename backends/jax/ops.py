@@ -14,6 +14,7 @@ import numpy as np
 from isomorph.adapter import Ops, Tensor
 
 from .framework import require_x64
+from .values import plain
 
 Axes = int | tuple[int, ...] | None
 
@@ -34,6 +35,25 @@ def _of_floats(function: Any) -> Any:
     return staticmethod(on_floats)
 
 
+def _on_buffers(table: Any) -> Any:
+    """Let a table's functions take a buffer that a forward may update as the array it is now."""
+    for name, function in list(vars(table).items()):
+        if not name.startswith("_"):
+            is_static = isinstance(function, staticmethod)
+            reading = _reading(function.__func__ if is_static else function)
+            setattr(table, name, staticmethod(reading) if is_static else reading)
+    return table
+
+
+def _reading(function: Any) -> Any:
+    @functools.wraps(function)
+    def on_arrays(*args: Any, **named: Any) -> Any:
+        return function(*map(plain, args), **named)
+
+    return on_arrays
+
+
+@_on_buffers
 class JaxOps(Ops):
     """The functions of `isomorph.ops` in JAX."""
 
@@ -97,10 +117,10 @@ class JaxOps(Ops):
         return jnp.reshape(x, (*x.shape[:start], math.prod(x.shape[start:])))
 
     def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return jnp.concatenate(list(tensors), axis)
+        return jnp.concatenate([*map(plain, tensors)], axis)
 
     def stack(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return jnp.stack(list(tensors), axis)
+        return jnp.stack([*map(plain, tensors)], axis)
 
     def split(self, x: Tensor, sizes: tuple[int, ...], axis: int) -> list[Tensor]:
         return jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis)

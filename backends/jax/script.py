@@ -49,9 +49,9 @@ def _options(layer: nn.Layer, data_format: str, training: bool) -> dict[str, Any
 
 
 def _applied(layer: nn.Layer, training: bool) -> str:
-    if training and isinstance(layer, nn.Dropout):
+    if training and layer.draws:
         return 'y = layer.apply(variables, x, rngs={"dropout": jax.random.key(0)})'
-    if training and isinstance(layer, nn.BatchNorm):
+    if training and layer.statistics:
         return 'y, statistics = layer.apply(variables, x, mutable=["batch_stats"])'
     return "y = layer.apply(variables, x)"
 

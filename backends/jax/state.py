@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from isomorph import nn
 from isomorph.adapter import Binding, Slot, numpy_dtype
 from isomorph.errors import DTypeMismatchError, LayerNotSupportedError, ShapeMismatchError, StructureError
 
-from .framework import concrete, device_of
+from .framework import concrete, device_of, is_staged
 
 Path = tuple[str, ...]
 Tree = dict[str, Any]
@@ -53,8 +54,8 @@ class State:
     runners: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
     calls: int = 0
     trains: bool = False
-    drops: bool = False
-    """Whether a dropout layer trains."""
+    draws: bool = False
+    """Whether a layer that draws at random trains."""
 
     @property
     def places(self) -> Iterable[Place]:
@@ -93,43 +94,96 @@ class State:
         tree = self.variables
         for slot, array in arrays:
             tree = _replaced(tree, self.path(slot), array)
-        self.variables = tree
+        self.replace(tree)
+
+    def replace(self, variables: Tree) -> None:
+        """Take other variables; what a user's `jax.jit` made of the old ones is forgotten."""
+        self.variables = variables
+        forget_staged(self.binding.root)
 
     def update(self, module: nn.Module, updates: Tree) -> None:
-        """Keep the running statistics that a call in training returned."""
+        """Keep the buffers, such as running statistics, that a call changed."""
         if set(map(type, jax.tree.leaves(updates))) - {concrete()}:
+            names = ", ".join(f'"{name}"' for name in updates)
             raise StructureError(
                 f"{module.label} is called in training under a JAX transformation, which can't "
                 "change the net's running statistics.\n  Use net.eval(), or "
-                'net.native.apply(variables, x, mutable=["batch_stats"]), which returns them.'
+                f"net.native.apply(net.variables, x, mutable=[{names}]), which returns them."
             )
-        self.variables = {**self.variables, **updates}
+        self.replace({**self.variables, **updates})
+
+    def check_staging(self, module: nn.Module) -> None:
+        """Note that a user's `jax.jit` holds the net's values; raises where it would hold random numbers."""
+        if not is_staged():
+            return
+        if self.draws:
+            raise StructureError(
+                f"{module.label} is called in training under jax.jit, which would drop the same elements "
+                "each time.\n  Use net.eval(), or net.native.apply(net.variables, x, "
+                'rngs={"dropout": key}) with a key of each call.'
+            )
+        note_staged(self.binding.root)
 
     def set_mode(self) -> None:
         """Take over each module's mode."""
-        self.trains = any(place.module.training for place in self.places)
+        training = [module for module in self.modules if module.training]
+        self.trains, self.draws = bool(training), any(getattr(module, "draws", False) for module in training)
         for place in self.places:
             place.frozen = self.trains and not place.module.training
-        self.drops = any(p.module._is_layer and p.module.draws and p.module.training for p in self.places)
-
-    def once(self, make: Callable[[State, nn.Module], Any], module: nn.Module) -> Any:
-        """Return what a function makes of a module in the net's present modes, made once for each."""
-        key = make, id(module), tuple(place.module.training for place in self.places)
-        if key not in self.runners:
-            self.runners[key] = make(self, module)
-        return self.runners[key]
+        forget_staged(self.binding.root)
 
     @functools.cached_property
     def seed(self) -> int:
-        """The seed of the net's dropout: the one it was initialized with, else its own."""
+        """What the net's random draws follow from: a later seed is for initial values alone."""
         return self.binding.seed
 
+    @functools.cached_property
+    def modules(self) -> list[nn.Module]:
+        """All there are."""
+        return [module for _, module in self.binding.root.named_modules()]
+
+    def once(self, make: Callable[..., Any], module: nn.Module, *kind: Any) -> Any:
+        """Return what a function makes of a module in the net's present modes, made once for each kind.
+
+        Raises `TypeError` for a kind that can't be hashed.
+        """
+        modes = tuple(module.training for module in self.modules)
+        key = make, id(module), modes, kind
+        if key not in self.runners:
+            while len(self.runners) >= _RUNNERS:
+                del self.runners[next(iter(self.runners))]
+            self.runners[key] = make(self, module, *kind)
+        return self.runners[key]
+
     def seeds(self) -> Any:
-        """Return what a call's dropout follows from, the seed and a count; None where nothing drops."""
-        if not self.drops:
+        """Return what a call's random draws follow from, the seed and a count; None if there are none."""
+        if not self.draws:
             return None
         self.calls += 1
         return np.array((self.seed % 2**32, self.calls % 2**32), np.uint32)
+
+
+# Calls of a net's modules that are kept compiled: of different modes, and of different arguments' kinds.
+_RUNNERS = 128
+
+# Nets, by id, whose values are in something that a user's jax.jit compiled.
+_STAGED: dict[int, Any] = {}
+
+
+def note_staged(root: nn.Module) -> None:
+    """Note that a user's compiled code holds a net's values."""
+    if id(root) not in _STAGED:
+        _STAGED[id(root)] = weakref.finalize(root, _STAGED.pop, id(root), None)
+
+
+def forget_staged(root: nn.Module) -> None:
+    """Let JAX forget what it compiled, if that holds values or modes that a net no longer has.
+
+    Its caches go by the function's identity, so that even a new jax.jit(net) would be the old one (0.7).
+    """
+    if id(root) in _STAGED and not is_staged():
+        _STAGED.pop(id(root)).detach()
+        jax.clear_caches()
 
 
 class Holder(linen.Module):
@@ -168,6 +222,7 @@ def _find_paths(state: State) -> None:
         bound = state.top.bind({})
         for path, module in root.named_modules():
             route = path.split(".") if path else []
+            _check(state.binding, module)
             native = follow(bound, route)
             state.routes[id(module)] = route
             if isinstance(native, linen.Module):
@@ -176,6 +231,14 @@ def _find_paths(state: State) -> None:
         what = "two attributes that get the same name in Flax"
         hint = f"{cause} Flax calls the items of a list 'blocks' blocks_0, blocks_1: rename one of the two."
         raise LayerNotSupportedError.at(root.label, "jax", what, hint, "name.twice") from cause
+
+
+def _check(binding: Binding, module: nn.Module) -> None:
+    native = binding.natives.get(id(module))
+    if not isinstance(native, (linen.Module, tuple, dict, type(None))):
+        what = f"{type(module).__name__}: its lowering returned a {type(native).__name__}"
+        hint = "Return a flax.linen.Module; isomorph.backends.jax.leaf makes one that knows its description."
+        raise LayerNotSupportedError.at(module.label, "jax", what, hint, f"layer.{type(module).__name__}")
 
 
 def follow(top: Any, route: list[str]) -> Any:
@@ -193,7 +256,7 @@ def collection_of(slot: Slot) -> str:
     """Return the collection of Flax's variables that a parameter belongs to."""
     if not isinstance(slot.parameter, nn.Buffer):
         return "params"
-    return "batch_stats" if isinstance(slot.module, nn.BatchNorm) else "buffers"
+    return "batch_stats" if getattr(slot.module, "statistics", False) else "buffers"
 
 
 def find(tree: Any, path: Path) -> Any:

@@ -6,13 +6,6 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from isomorph.adapter import Binding
-
-
-def channels_first(binding: Binding) -> bool:
-    """Return whether the net's images have their channels in axis 1."""
-    return binding.options.data_format == "channels_first"
-
 
 def channels_last(function: Any, x: Any) -> Any:
     """Call a function of channels-last images on channels-first ones."""

@@ -9,7 +9,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
-from ..leaf import Function, activation_of
+from ..leaf import Function, activation_of, leaf
 
 SCRIPTS = {
     nn.ReLU: "jax.nn.relu(x)",
@@ -20,24 +20,24 @@ SCRIPTS = {
     nn.LeakyReLU: "jax.nn.leaky_relu(x, {negative_slope})",
     nn.Softmax: "jax.nn.softmax(x, {axis})",
 }
-_ACTIVATIONS = {
-    nn.ReLU: "relu",
-    nn.GELU: "gelu",
-    nn.SiLU: "silu",
-    nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
-    nn.LeakyReLU: "leaky_relu",
-    nn.Softmax: "softmax",
-}
 
 
-@JaxAdapter.lowers(*_ACTIVATIONS)
-def activation(layer: Any, binding: Binding) -> Any:
-    """Lower an activation by its function in the table."""
-    name = next(name for kind, name in _ACTIVATIONS.items() if isinstance(layer, kind))
-    function = activation_of(name, binding)
-    if isinstance(layer, nn.LeakyReLU):
-        function = functools.partial(function, negative_slope=layer.negative_slope)
-    elif isinstance(layer, nn.Softmax):
-        function = functools.partial(function, axis=layer.axis)
-    return Function(function)
+@JaxAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+def activation(layer: nn.Layer, binding: Binding) -> Any:
+    """Lower an activation without options by its function in the table."""
+    return leaf(Function, layer, binding, {"function": activation_of(layer.function, binding)})
+
+
+@JaxAdapter.lowers(nn.LeakyReLU)
+def leaky_relu(layer: nn.LeakyReLU, binding: Binding) -> Any:
+    """Lower LeakyReLU."""
+    function = activation_of("leaky_relu", binding)
+    options = {"negative_slope": layer.negative_slope}
+    return leaf(Function, layer, binding, {"function": functools.partial(function, **options)})
+
+
+@JaxAdapter.lowers(nn.Softmax)
+def softmax(layer: nn.Softmax, binding: Binding) -> Any:
+    """Lower Softmax."""
+    function = functools.partial(activation_of("softmax", binding), axis=layer.axis)
+    return leaf(Function, layer, binding, {"function": function})

@@ -10,6 +10,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
+from ..leaf import leaf
 
 
 class Sequential(linen.Sequential):
@@ -35,7 +36,8 @@ class Sequential(linen.Sequential):
 def modules(layer: nn.ModuleList, binding: Binding) -> Any:
     """Lower Sequential, and ModuleList to a tuple, as Flax keeps lists."""
     children = tuple(binding.native(child) for child in layer)
-    return Sequential(children) if isinstance(layer, nn.Sequential) else children
+    is_called = isinstance(layer, nn.Sequential)
+    return leaf(Sequential, layer, binding, {"layers": children}) if is_called else children
 
 
 @JaxAdapter.lowers(nn.ModuleDict)

@@ -10,16 +10,14 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
-from ..composite import hidden, trains
 from ..leaf import leaf
+from ..native import trains
 
 SCRIPTS = {nn.Dropout: "linen.Dropout({p}, deterministic={running})"}
 
 
 class Dropout(linen.Dropout):
     """`linen.Dropout` that drops if the call was given an rng named ``dropout``."""
-
-    _isomorph: Any = hidden()
 
     def __call__(self, x: Any, deterministic: bool | None = None, rng: Any = None) -> Any:
         """Return the input, in training with elements dropped."""

@@ -10,7 +10,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
-from ..leaf import Function
+from ..leaf import Function, leaf
 
 SCRIPTS = {nn.Flatten: "jnp.reshape(x, (*x.shape[:{start_axis}], -1))"}
 
@@ -24,4 +24,4 @@ def flatten(layer: nn.Flatten, binding: Binding) -> Any:
         x = jnp.moveaxis(x, -1, 1) if moves and x.ndim > 2 else x
         return binding.adapter.ops.flatten(x, layer.start_axis)
 
-    return Function(function)
+    return leaf(Function, layer, binding, {"function": function})

@@ -11,9 +11,9 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
-from ..composite import hidden, trains
-from ..leaf import laws, leaf
-from ..windows import channels_first
+from ..leaf import leaf
+from ..native import trains
+from ..values import plain
 
 _NORM = "epsilon={eps}, use_scale={has_weight}, use_bias={has_bias}, use_fast_variance=False)"
 SCRIPTS = {
@@ -25,10 +25,9 @@ SCRIPTS = {
 class BatchNorm(linen.BatchNorm):
     """`linen.BatchNorm` whose running variance is unbiased; it trains if ``batch_stats`` is mutable."""
 
-    _isomorph: Any = hidden()
-
     def __call__(self, x: Any, use_running_average: bool | None = None, **named: Any) -> Any:
         """Return the normalized input."""
+        x = plain(x)
         size = x.shape[self.axis]
         if self.is_initializing() and not self.has_variable("batch_stats", "mean"):
             # Flax's own are float32, whatever the parameters are (0.12).
@@ -49,18 +48,26 @@ class BatchNorm(linen.BatchNorm):
 @JaxAdapter.lowers(nn.BatchNorm, weight="scale", running_mean="mean", running_var="var")
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm."""
-    sizes = {"axis": 1 if channels_first(binding) else -1, "momentum": 1 - layer.momentum}
-    return leaf(BatchNorm, layer, binding, _norm(layer, binding) | sizes)
+    fields = {"axis": -1 if binding.options.channels_last else 1, "momentum": 1 - layer.momentum}
+    return leaf(BatchNorm, layer, binding, _norm(layer) | fields, scale_init="weight", bias_init="bias")
+
+
+class LayerNorm(linen.LayerNorm):
+    """`linen.LayerNorm` of a tensor alone."""
+
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        """Return the normalized input."""
+        return super().__call__(plain(x))
 
 
 @JaxAdapter.lowers(nn.LayerNorm, weight="scale")
 def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
-    return leaf(linen.LayerNorm, layer, binding, _norm(layer, binding))
+    return leaf(LayerNorm, layer, binding, _norm(layer), scale_init="weight", bias_init="bias")
 
 
-def _norm(layer: Any, binding: Binding) -> dict[str, Any]:
-    return laws(layer, binding, scale_init="weight", bias_init="bias") | {
+def _norm(layer: Any) -> dict[str, Any]:
+    return {
         "epsilon": layer.eps,
         "use_scale": layer.weight is not None,
         "use_bias": layer.bias is not None,

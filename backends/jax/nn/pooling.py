@@ -12,8 +12,8 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import JaxAdapter
-from ..leaf import Function
-from ..windows import channels_first, channels_last, padding_of
+from ..leaf import Function, leaf
+from ..windows import channels_last, padding_of
 
 SCRIPTS = {
     nn.MaxPool2d: "linen.max_pool(x, {kernel_size}, {stride}, {pads!r})",
@@ -30,7 +30,9 @@ def pool(layer: Any, binding: Binding) -> Any:
         function = functools.partial(linen.max_pool, **window)
     else:
         function = functools.partial(_avg_pool, **window, count_include_pad=layer.count_include_pad)
-    return Function(functools.partial(channels_last, function) if channels_first(binding) else function)
+    if not binding.options.channels_last:
+        function = functools.partial(channels_last, function)
+    return leaf(Function, layer, binding, {"function": function})
 
 
 def _avg_pool(x: Any, *args: Any, **options: Any) -> Any:
@@ -41,5 +43,6 @@ def _avg_pool(x: Any, *args: Any, **options: Any) -> Any:
 @JaxAdapter.lowers(nn.GlobalAvgPool2d)
 def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     """Lower GlobalAvgPool2d."""
-    axes = (2, 3) if channels_first(binding) else (1, 2)
-    return Function(functools.partial(jnp.mean, axis=axes, keepdims=layer.keepdims))
+    axes = (1, 2) if binding.options.channels_last else (2, 3)
+    function = functools.partial(jnp.mean, axis=axes, keepdims=layer.keepdims)
+    return leaf(Function, layer, binding, {"function": function})
