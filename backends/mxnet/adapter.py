@@ -12,20 +12,19 @@ from isomorph import nn
 from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, register
 from isomorph.errors import NotSupportedError
 
+from . import operands  # noqa: F401 - MXNet's tensors learn to meet NumPy's arrays
 from .calls import Run
 from .composite import composite
 from .deferral import inferred, link, load
 from .framework import NDArray, Symbol, autograd, context_of, gluon, mx, np_mode
-from .ops import ARRAYS, SYMBOLS
-
-# Integer types that MXNet 1.9.1 lacks, and the least ones that hold their values.
-_WIDER = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
+from .ops import ARRAYS, SYMBOLS, WIDER
 
 
 class MXNetAdapter(Adapter):
     """Lowers nets to Gluon blocks."""
 
     name = "mxnet"
+    specializes = True
     scripts: ClassVar[dict[type, str]] = {}
     """The rows of the families of layers for `native_script`."""
 
@@ -45,7 +44,7 @@ class MXNetAdapter(Adapter):
     def from_numpy(self, array: Array, options: Options) -> Any:
         with np_mode():
             name = array.dtype.name
-            return mx.np.array(array, dtype=_WIDER.get(name, name), ctx=context_of(options))
+            return mx.np.array(array, dtype=WIDER.get(name, name), ctx=context_of(options))
 
     def to_numpy(self, tensor: Any) -> Array:
         return tensor.asnumpy()  # type: ignore[no-any-return]
@@ -77,18 +76,16 @@ class MXNetAdapter(Adapter):
                 # Gluon's norms hold a scale and shift even where they do not learn them.
                 for extra in binding.natives[id(module)]._reg_params.values():
                     if extra._data is None:
-                        extra.shape = shape
+                        extra.shape = extra.shape if min(extra.shape, default=0) > 0 else shape
                         extra._finish_deferred_init()
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
-        runs = binding.memory.setdefault("runs", {})
-        if id(module) not in runs:
-            runs[id(module)] = Run(binding, module)
-        return runs[id(module)]  # type: ignore[no-any-return]
+        return Run(binding, module, signature)
 
     def set_mode(self, binding: Binding) -> None:
         link(binding)
-        binding.memory.pop("runs", None)
+        for name in ("graphs", "kinds"):
+            binding.memory.pop(name, None)
         for _, module in binding.root.named_modules():
             native = binding.natives.get(id(module))
             if hasattr(type(native), "isomorph_training"):
@@ -150,7 +147,7 @@ class MXNetAdapter(Adapter):
             # Its user may have frozen Gluon's own parameters, of which graphs know nothing.
             binding.memory["trained"] = of
             binding.forget_runs()
-        run: Any = self.runner(binding, module, signature)
+        run = Run(binding, module, signature)
         # Each module's own mode counts in a bound call. MXNet 1.9.1 itself gives wrong gradients for
         # max pooling where it records in predict mode.
         run.training = True

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isomorph.adapter import Options
-from isomorph.errors import InvalidArgumentError
+from isomorph.errors import ForwardError, InvalidArgumentError
 
 
 @contextmanager
@@ -96,27 +96,53 @@ def drain() -> None:
 
 
 class Trace:
-    """A call on symbols that we made: the shapes of its inputs, and what it found out."""
+    """A call on symbols: the shapes of its inputs, and what it found out."""
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, shapes: dict[str, tuple[int, ...]], is_foreign: bool = False) -> None:
         self.shapes = shapes
-        self.needs_sizes = False
-        self.updates: list[tuple[Any, Any, Any]] = []
-        """Blocks with running statistics, and the batch's mean and variance."""
+        self.is_foreign = is_foreign
+        """Whether Gluon's own `hybridize` traces: its graph must serve both modes."""
+        self.asked: set[str] = set()
+        """What the graph holds for alone: these "sizes" behind the first, this "batch", this "mode"."""
+        self.updates: dict[Any, Any] = {}
+        """The new value of each parameter that is updated."""
+        self.constants: dict[str, Any] = {}
+        """NumPy's arrays that the forward computes with, as parameters by name."""
+        self.form: Any = None
+        """What is around the tensors of the output."""
 
-    def shape(self, x: Any) -> tuple[int, ...]:
-        """Return a symbol's shape, which then holds for these inputs only."""
-        self.needs_sizes = True
+    def shape(self, x: Any, *asked: str) -> tuple[int, ...]:
+        """Return a symbol's shape; the graph then holds for inputs with the same of what was asked."""
+        self.asked.update(asked)
         given = {name: self.shapes[name] for name in x.list_inputs() if name in self.shapes}
-        shape: tuple[int, ...] = x.infer_shape_partial(**given)[1][0]
-        return shape
+        shape = x.infer_shape_partial(**given)[1][0]
+        if shape is None or min(shape, default=0) < 0:
+            raise ForwardError("the shape of a symbol of MXNet is not known here; use compile=False.")
+        return tuple(shape)
+
+    def constant(self, array: Any, dtype: str) -> Any:
+        """Return the symbol of an array that is one more input of the graph."""
+        name = f"constant{len(self.constants)}"
+        parameter = gluon.Parameter(name, "null", array.shape, dtype, differentiable=False)
+        parameter._load_init(mx.np.array(array, dtype=dtype), [mx.current_context()])
+        self.constants[name] = parameter
+        return parameter.var()
 
 
 class _State(threading.local):
-    def __init__(self) -> None:
-        self.is_bound = False
-        """Whether each module's own `training` counts, not the framework's mode."""
-        self.trace: Trace | None = None
+    """The call under way in this thread."""
+
+    is_bound = False
+    """Whether each module's own `training` counts, not the framework's mode."""
+    trace: Trace | None = None
+    F: Any = None
+    """MXNet's functions inside a user's forward: those of arrays or those of symbols."""
+    caller: Any = None
+    """The block whose forward that is, and its inputs."""
+    form: Any = None
+    """What is around the tensors that Gluon is given for a block."""
+    updates: dict[Any, Any] | None = None
+    """In a call on arrays, the new value of each parameter that is updated."""
 
 
 state = _State()
@@ -134,9 +160,13 @@ def tracing(trace: Trace) -> Iterator[None]:
 
 def is_training(block: Any) -> bool:
     """Return the mode that a block computes in."""
-    return block.isomorph_training if state.is_bound else autograd.is_training()  # type: ignore[no-any-return]
+    if state.is_bound:
+        return block.isomorph_training  # type: ignore[no-any-return]
+    if state.trace is not None:
+        state.trace.asked.add("mode")
+    return autograd.is_training()  # type: ignore[no-any-return]
 
 
 def is_foreign(x: Any) -> bool:
     """Whether this is a trace by Gluon's own `hybridize`: its graph must serve both modes."""
-    return isinstance(x, Symbol) and state.trace is None
+    return isinstance(x, Symbol) and (state.trace is None or state.trace.is_foreign)

@@ -10,9 +10,11 @@ import numpy as np
 from isomorph.adapter import Ops, Tensor
 from isomorph.errors import ForwardError, NotSupportedError
 
-from .framework import FLOATS, NDArray, Symbol, mx
+from .framework import FLOATS, NDArray, Symbol, mx, state
 
 Axes = int | tuple[int, ...] | None
+# Integer types that MXNet 1.9.1 lacks, and the least ones that hold their values.
+WIDER = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
 _DTYPES = ("float16", "float32", "float64", "bool", "int8", "int32", "int64", "uint8")
 
 
@@ -41,8 +43,30 @@ class MXNetOps(Ops):
             return x
         return self.np.true_divide(x, 1) if kind is None else x.astype("float32")
 
+    def tensor(self, value: Any, like: Tensor) -> Tensor:
+        """Return a value, NumPy's array as a tensor: beside a floating one in its type."""
+        if not isinstance(value, np.ndarray):
+            return value
+        kind, dtype = _type(like), WIDER.get(value.dtype.name, value.dtype.name)
+        if value.dtype.kind == "f":
+            dtype = np.dtype(kind).name if kind in FLOATS else "float32"
+        if isinstance(like, NDArray):
+            return mx.np.array(value, dtype=dtype, ctx=like.ctx)
+        if state.trace is None:
+            raise ForwardError(
+                "NumPy's array in a graph that its own net does not trace.\n"
+                "  Hybridize net.native itself, or keep the array in an nn.Buffer."
+            )
+        return state.trace.constant(value, dtype)
+
+    def _tensors(self, *values: Any) -> list[Any]:
+        like = next(value for value in values if isinstance(value, (NDArray, Symbol)))
+        return [self.tensor(value, like) for value in values]
+
     def _pair(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Bring two operands to one type, floating if one is."""
+        if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+            a, b = self._tensors(a, b)
         if isinstance(a, float) or isinstance(b, float):
             return self._float(a), self._float(b)
         kinds = _type(a), _type(b)
@@ -60,6 +84,8 @@ class MXNetOps(Ops):
     minimum = _binary("minimum")
 
     def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        if isinstance(condition, np.ndarray):
+            condition = self._tensors(condition, a, b)[0]
         return self.np.where(condition, *self._pair(a, b))
 
     def negative(self, x: Tensor) -> Tensor:
@@ -120,7 +146,8 @@ class MXNetOps(Ops):
         return self.npx.log_softmax(self._float(x), axis=axis)
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        if isinstance(x, NDArray) and np.dtype(x.dtype).kind in "iub":
+        kind = _type(x)
+        if kind is not None and np.dtype(kind).kind in "iub":
             x = x.astype("int64")
         return self.np.sum(x, axis=axis, keepdims=keepdims)
 
@@ -131,13 +158,13 @@ class MXNetOps(Ops):
         return self.np.max(x, axis=axis, keepdims=keepdims)
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.np.matmul(a, b)
+        return self.np.matmul(*self._tensors(a, b))
 
     def einsum(self, equation: str, *operands: Tensor) -> Tensor:
-        return self.np.einsum(equation, *operands)
+        return self.np.einsum(equation, *self._tensors(*operands))
 
     def shape(self, x: Tensor) -> tuple[Any, ...]:
-        if not isinstance(x, NDArray):
+        if isinstance(x, Symbol) and state.trace is None:
             raise ForwardError("ops.shape: a symbol of MXNet has no shape; call the net with compile=False.")
         return tuple(x.shape)
 
@@ -148,8 +175,9 @@ class MXNetOps(Ops):
         if isinstance(x, NDArray):
             start = start_axis % x.ndim if start_axis < 0 else start_axis
             return x.reshape(*x.shape[:start], int(np.prod(x.shape[start:])))
-        if start_axis < 0:
+        if start_axis < 0 and state.trace is None:
             raise ForwardError("ops.flatten: a symbol of MXNet has no rank; count the axis from the front.")
+        start_axis = start_axis + x.ndim if start_axis < 0 else start_axis
         return self.npx.reshape(x, (-2,) * start_axis + (-1,))  # -2 keeps an axis
 
     def expand_dims(self, x: Tensor, axis: int) -> Tensor:
@@ -162,10 +190,10 @@ class MXNetOps(Ops):
         return self.np.transpose(x, axes)
 
     def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return self.np.concatenate(tensors, axis)
+        return self.np.concatenate(self._tensors(*tensors), axis)
 
     def stack(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return self.np.stack(tensors, axis)
+        return self.np.stack(self._tensors(*tensors), axis)
 
     def split(self, x: Tensor, sizes: tuple[int, ...], axis: int) -> list[Tensor]:
         return list(self.np.split(x, np.cumsum(sizes)[:-1].tolist(), axis))

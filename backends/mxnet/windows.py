@@ -14,16 +14,23 @@ from .ops import table_of
 Pads = list[tuple[int, int]]
 
 
-def _same(layer: Any, sizes: Any) -> Pads:
-    dilation = getattr(layer, "dilation", (1, 1))
-    return list(map(same_padding, sizes, layer.kernel_size, layer.stride, dilation))
+Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def _same(window: Window, sizes: Any) -> Pads:
+    return list(map(same_padding, sizes, *window))
+
+
+def _window_of(layer: Any) -> Window:
+    """Return kernel, stride and dilation."""
+    return layer.kernel_size, layer.stride, getattr(layer, "dilation", (1, 1))
 
 
 def _fixed(layer: Any) -> Pads | None:
     """Return the padding before and after each axis; None where it depends on the input's sizes."""
     if layer.padding != "same":
         return [(each, each) for each in layer.padding]
-    return _same(layer, layer.kernel_size) if max(layer.stride) == 1 else None
+    return _same(_window_of(layer), layer.kernel_size) if max(layer.stride) == 1 else None
 
 
 def _sizes(x: Any) -> Any:
@@ -31,16 +38,16 @@ def _sizes(x: Any) -> Any:
         return x.shape[2:]
     if state.trace is None:
         raise ForwardError(
-            'padding="same" at a stride needs sizes, which symbols have not.\n'
-            "  Leave net.native as it is and call the net with compile=True, or pad by a number."
+            'padding="same" at a stride needs sizes, which symbols of MXNet have not.\n'
+            "  Hybridize net.native itself, or pad by a number."
         )
-    return state.trace.shape(x)[2:]
+    return state.trace.shape(x, "sizes")[2:]
 
 
 class Windowed:
     """What Gluon's blocks do not do: NHWC on the CPU, uneven padding."""
 
-    isomorph_layer: Any
+    isomorph_window: Window
     isomorph_last: bool
     isomorph_pads: Pads | None  # empty where Gluon pads itself, None where it depends on sizes
     activation = None
@@ -50,7 +57,7 @@ class Windowed:
         # MXNet 1.9.1 has no NHWC convolution on the CPU, and finds out asynchronously.
         x = F.np.moveaxis(x, -1, 1) if self.isomorph_last else x
         pads = self.isomorph_pads
-        y = self.windows(F, x, _same(self.isomorph_layer, _sizes(x)) if pads is None else pads, parameters)
+        y = self.windows(F, x, _same(self.isomorph_window, _sizes(x)) if pads is None else pads, parameters)
         y = F.np.moveaxis(y, 1, -1) if self.isomorph_last else y
         return y if self.activation is None else self.activation(y)
 
@@ -70,12 +77,12 @@ class Windowed:
 
 def window(own: type, layer: Any, binding: Binding, *args: Any, **options: Any) -> Any:
     """Make Gluon's own layer where it does all that the description asks, ours elsewhere."""
-    last, pads = binding.options.data_format == "channels_last", _fixed(layer)
+    last, pads = binding.options.channels_last, _fixed(layer)
     is_even = pads is not None and all(before == after for before, after in pads)
     options["padding"] = [before for before, _ in pads] if pads and is_even else [0] * len(layer.kernel_size)
     if is_even and not last:
         return made(own.__mro__[2], layer, binding, *args, strides=layer.stride, **options)
     native = made(own, layer, binding, *args, strides=layer.stride, **options)
-    native.isomorph_layer, native.isomorph_last = layer, last
+    native.isomorph_window, native.isomorph_last = _window_of(layer), last
     native.isomorph_pads = [] if is_even else pads
     return native

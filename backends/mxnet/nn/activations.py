@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from isomorph import nn, ops
@@ -50,7 +51,7 @@ def activation(layer: nn.Module, binding: Binding) -> Any:
 @MXNetAdapter.lowers(nn.Softmax)
 def softmax(layer: nn.Softmax, binding: Binding) -> Any:
     """Lower Softmax."""
-    return function_block(layer, binding, lambda x: ops.softmax(x, layer.axis), "softmax")
+    return function_block(layer, binding, functools.partial(ops.softmax, axis=layer.axis), "softmax")
 
 
 @MXNetAdapter.lowers(nn.LeakyReLU)
@@ -58,4 +59,5 @@ def leaky_relu(layer: nn.LeakyReLU, binding: Binding) -> Any:
     """Lower LeakyReLU. Gluon's own holds its slope in float32."""
     if binding.options.dtype != "float64":
         return made(gluon.nn.LeakyReLU, layer, binding, layer.negative_slope)
-    return function_block(layer, binding, lambda x: ops.leaky_relu(x, layer.negative_slope), "leaky_relu")
+    function = functools.partial(ops.leaky_relu, negative_slope=layer.negative_slope)
+    return function_block(layer, binding, function, "leaky_relu")

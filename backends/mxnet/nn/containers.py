@@ -9,14 +9,48 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import prefix_of
-from ..framework import gluon
+from ..blocks import Nested, prefix_of
+from ..framework import gluon, state
+
+
+class Sequential(Nested, gluon.nn.HybridSequential):
+    """Gluon's row of blocks, whatever one hands to the next."""
+
+    def isomorph_forward(self, x: Any) -> Any:
+        """Call the blocks one after the other; rows inside this one take no stack."""
+        rows = [iter(self._children.values())]
+        while rows:
+            block = next(rows[-1], None)
+            if block is None:
+                rows.pop()
+            elif type(block) is Sequential and not block.isomorph_is_watched():
+                rows.append(iter(block._children.values()))
+            else:
+                x = block(x)
+        return x
+
+    def isomorph_is_watched(self) -> bool:
+        """Return whether someone counts on the row's own call."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._active)
+
+    def isomorph_made_of(self) -> Any:
+        """Return what makes the row anew without its attributes."""
+        return _new, (type(self),)
+
+    def __getitem__(self, key: Any) -> Any:
+        if state.F is None:
+            return super().__getitem__(key)
+        return list(self._children.values())[key]
+
+
+def _new(kind: type) -> Any:
+    return kind.__new__(kind)
 
 
 @MXNetAdapter.lowers(nn.Sequential, nn.ModuleList)
 def sequential(layer: nn.ModuleList, binding: Binding) -> Any:
     """Lower a row of modules."""
-    native = gluon.nn.HybridSequential(prefix=prefix_of(binding, layer))
+    native = Sequential(prefix=prefix_of(binding, layer))
     for name, child in layer.children().items():
         native.register_child(binding.native(child), name)
     return native

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from isomorph import nn, ops
@@ -9,8 +10,9 @@ from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
 from ..blocks import function_block, made
-from ..framework import Symbol, autograd, gluon, is_foreign, is_training, state
+from ..framework import Symbol, autograd, gluon, is_foreign, is_training
 from ..ops import table_of
+from ..values import note, value_of
 
 _ENDS = "{eps}, {has_bias}, {has_weight}, in_channels=x.shape[{channel_axis}])"
 SCRIPTS: dict[type, str] = {
@@ -32,11 +34,9 @@ class BatchNorm(gluon.nn.BatchNorm):
         options = {**self._kwargs, "momentum": 1.0, "use_global_stats": not training}
         names = ("gamma", "beta", "running_mean", "running_var")
         y = F.npx.batch_norm(x, *(parameters[name] for name in names), name="fwd", **options)
-        if training and isinstance(x, Symbol):
-            state.trace.updates.append((self, *self._statistics(x)))  # type: ignore[union-attr]
-        elif training:
+        if training:
             with autograd.pause():
-                self.update(*self._statistics(x))
+                self.update(x)
         return y
 
     def _statistics(self, x: Any) -> tuple[Any, Any]:
@@ -47,20 +47,20 @@ class BatchNorm(gluon.nn.BatchNorm):
         axes = (0, 2) if first else (0,)
         return table.np.mean(flat, axes), table.np.var(flat, axes, ddof=1)
 
-    def update(self, mean: Any, variance: Any) -> None:
+    def update(self, x: Any) -> None:
         """Blend a batch's statistics into the running ones."""
         kept = self._kwargs["momentum"]
-        with autograd.pause():
-            for parameter, new in ((self.running_mean, mean), (self.running_var, variance)):
-                running = parameter.data()
-                running[:] = running * kept + new * (1 - kept)
+        for name, new in zip(("running_mean", "running_var"), self._statistics(x)):
+            place = self.isomorph_places[name]
+            running = value_of(place.parameter, isinstance(x, Symbol))
+            note(place, running * kept + new * (1 - kept))
 
 
 @MXNetAdapter.lowers(nn.BatchNorm, weight="gamma", bias="beta")
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm; Gluon's momentum weights the old statistics."""
     return made(
-        BatchNorm, layer, binding, axis=-1 if binding.options.data_format == "channels_last" else 1,
+        BatchNorm, layer, binding, axis=-1 if binding.options.channels_last else 1,
         momentum=1 - layer.momentum, epsilon=layer.eps, center=layer.affine, scale=layer.affine,
     )  # fmt: skip
 
@@ -72,8 +72,10 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
         options = {"epsilon": layer.eps, "center": layer.bias is not None}
         return made(gluon.nn.LayerNorm, layer, binding, **options)
 
-    def normalized(x: Any) -> Any:
-        centered = x - ops.mean(x, -1, keepdims=True)
-        return centered / ops.sqrt(ops.mean(centered * centered, -1, keepdims=True) + layer.eps)
+    return function_block(layer, binding, functools.partial(normalized, eps=layer.eps), "layer_norm")
 
-    return function_block(layer, binding, normalized, "layer_norm")
+
+def normalized(x: Any, eps: float) -> Any:
+    """Return a tensor with its last axis of mean 0 and variance 1."""
+    centered = x - ops.mean(x, -1, keepdims=True)
+    return centered / ops.sqrt(ops.mean(centered * centered, -1, keepdims=True) + eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ def avg_pool(layer: nn.AvgPool2d, binding: Binding) -> Any:
 @MXNetAdapter.lowers(nn.GlobalAvgPool2d)
 def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     """Lower GlobalAvgPool2d."""
-    axes = (2, 3) if binding.options.data_format == "channels_first" else (1, 2)
+    axes = (1, 2) if binding.options.channels_last else (2, 3)
     if layer.keepdims and axes == (2, 3):
         return made(gluon.nn.GlobalAvgPool2D, layer, binding)
-    return function_block(layer, binding, lambda x: ops.mean(x, axes, layer.keepdims), "global_avg_pool")
+    return function_block(
+        layer, binding, functools.partial(ops.mean, axis=axes, keepdims=layer.keepdims), "global_avg_pool"
+    )

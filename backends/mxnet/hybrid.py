@@ -1,0 +1,110 @@
+"""Gluon's own `hybridize`, whatever the inputs, the outputs and the mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomorph.adapter import unflatten
+
+from .framework import Symbol, Trace, autograd, gluon, mx, state, tracing
+
+GRAPHS = 64
+"""How many graphs a block keeps; the oldest goes."""
+# What Gluon keeps of a hybridized block, and our trace of it.
+_FIELDS = {
+    "_cached_graph": (), "_cached_op": None, "_cached_op_args": [], "_in_format": None, "_out_format": None,
+    "isomorph_trace": None,
+}  # fmt: skip
+GRAPH_NAMES = {*_FIELDS, "isomorph_graphs", "isomorph_asked"}
+"""Attributes that do not go with a copy: they are made anew."""
+
+
+def keep(table: dict[Any, Any], key: Any, value: Any) -> None:
+    """Put something into a bounded table."""
+    while len(table) >= GRAPHS:
+        del table[next(iter(table))]
+    table[key] = value
+
+
+def sizes_of(arrays: list[Any], asked: set[str]) -> Any:
+    """Return of inputs' shapes what a graph holds for alone."""
+    if "batch" in asked:
+        return tuple(array.shape for array in arrays)
+    return tuple((array.ndim, *array.shape[1:]) for array in arrays) if "sizes" in asked else ()
+
+
+class Updating:
+    """A compiled graph whose last outputs are new values of parameters."""
+
+    def __init__(self, op: Any, parameters: list[Any]) -> None:
+        self.op, self.parameters = op, parameters
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        outputs = self.op(*arrays)
+        count = len(outputs) - len(self.parameters)
+        state.updates.update(zip(self.parameters, outputs[count:]))  # type: ignore[union-attr]
+        return outputs[:count]  # type: ignore[no-any-return]
+
+    def _register_op_hook(self, *args: Any) -> None:
+        self.op._register_op_hook(*args)
+
+
+class Hybridized:
+    """A block that keeps a graph for each kind of inputs, where Gluon's keeps one."""
+
+    isomorph_trace: Trace | None = None
+
+    def _clear_cached_op(self) -> None:
+        super()._clear_cached_op()  # type: ignore[misc]
+        vars(self).update(isomorph_graphs={}, isomorph_asked=set(), isomorph_trace=None)
+
+    def _call_cached_op(self, *args: Any) -> Any:
+        own = vars(self)
+        if "isomorph_graphs" not in own:
+            self._clear_cached_op()
+        arrays, form = gluon.block._flatten(args, "input")
+        given = [array for array in arrays if array is not None]
+        fields = own["isomorph_graphs"].get(self.isomorph_key(given, form))
+        own.update(_FIELDS if fields is None else fields)
+        output = super()._call_cached_op(*args)  # type: ignore[misc]
+        trace = own["isomorph_trace"]
+        if fields is None:
+            own["isomorph_asked"] |= trace.asked
+            keep(
+                own["isomorph_graphs"], self.isomorph_key(given, form), {name: own[name] for name in _FIELDS}
+            )
+        if trace.form is None:
+            return output
+        return unflatten(trace.form, output if isinstance(output, list) else [output])
+
+    def isomorph_key(self, arrays: list[Any], form: Any) -> Any:
+        """Return what a graph of this block depends on."""
+        asked = vars(self)["isomorph_asked"]
+        mode = autograd.is_training() if "mode" in asked else None
+        return (state.form, repr(form), mode, sizes_of(arrays, asked))
+
+    def _get_graph(self, *args: Any) -> Any:
+        if self._cached_graph:
+            return self._cached_graph
+        arrays = [array for array in gluon.block._flatten(args, "input")[0] if array is not None]
+        names = ["data"] if len(arrays) == 1 else [f"data{i}" for i in range(len(arrays))]
+        shapes = {name: tuple(array.shape) for name, array in zip(names, arrays)}
+        trace = Trace(shapes, is_foreign=True)
+        with tracing(trace):
+            inputs, output = super()._get_graph(*args)  # type: ignore[misc]
+        vars(self)["isomorph_trace"] = trace
+        if trace.updates:
+            outputs = [output[i] for i in range(output.num_outputs)] if output.num_outputs > 1 else [output]
+            self._cached_graph = inputs, mx.sym.Group([*outputs, *trace.updates.values()], Symbol)
+        return self._cached_graph
+
+    def _build_cache(self, *args: Any) -> None:
+        self._get_graph(*args)
+        trace: Any = self.isomorph_trace
+        if trace.constants:
+            # Gluon looks here for what else than parameters a graph needs.
+            known = (*self.collect_params().values(), *trace.constants.values())  # type: ignore[attr-defined]
+            self._cached_op_args = [(False, parameter) for parameter in known]
+        super()._build_cache(*args)  # type: ignore[misc]
+        if trace.updates:
+            self._cached_op = Updating(self._cached_op, list(trace.updates))

@@ -1,0 +1,108 @@
+"""What MXNet 1.9.1's tensors lack in a forward of ours, elsewhere they are as they were.
+
+Operators between a tensor and NumPy's array raise there; symbols have no shape, no rank, no rows and
+no matrix product, and take a negative index for an empty slice.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .framework import Symbol, Trace, mx, state
+from .ops import table_of
+
+_BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]
+_OPERATORS = [f"__{way}{name}__" for name in _BINARY for way in ("", "r", "i")]
+_COMPARISONS = [f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge")]
+
+
+def _ours() -> bool:
+    """Whether a call of a block of ours is under way."""
+    return state.trace is not None or state.updates is not None
+
+
+def _taking_arrays(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return an operator that in a forward takes NumPy's array for the constant that it is."""
+
+    @functools.wraps(method)
+    def operator(self: Any, other: Any) -> Any:
+        if isinstance(other, np.ndarray) and _ours():
+            self, other = table_of(self)._pair(self, other)
+        return method(self, other)
+
+    return operator
+
+
+def _take_arrays(kind: type) -> None:
+    for name in (*_OPERATORS, *_COMPARISONS):
+        if hasattr(kind, name):
+            setattr(kind, name, _taking_arrays(getattr(kind, name)))
+
+
+def _taking_ufuncs(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the protocol by which NumPy's array on the left hands an operation to MXNet."""
+
+    def protocol(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if _ours() and any(isinstance(each, np.ndarray) for each in inputs):
+            tensors = table_of(self)
+            inputs = tuple(tensors.tensor(each, self) for each in inputs)
+            inputs = tensors._pair(*inputs) if len(inputs) == 2 else inputs
+        return original(self, ufunc, method, *inputs, **options)
+
+    return protocol
+
+
+def _trace(symbol: Any, name: str) -> Trace:
+    if state.trace is None:
+        raise AttributeError(f"'_Symbol' object has no attribute {name!r}")
+    return state.trace
+
+
+def _shape(self: Any) -> tuple[int, ...]:
+    return _trace(self, "shape").shape(self, "sizes", "batch")
+
+
+def _ndim(self: Any) -> int:
+    return len(_trace(self, "ndim").shape(self, "sizes"))
+
+
+def _size(self: Any) -> int:
+    return int(np.prod(_trace(self, "size").shape(self, "sizes", "batch")))
+
+
+def _dtype(self: Any) -> Any:
+    _trace(self, "dtype")
+    return self.infer_type_partial()[1][0]
+
+
+_LENGTH, _ITEM, _ROWS = Symbol.__len__, Symbol.__getitem__, Symbol.__iter__
+
+
+def _is_tensor(symbol: Any) -> bool:
+    return state.trace is not None and symbol.num_outputs == 1
+
+
+def _length(self: Any) -> int:
+    return _shape(self)[0] if _is_tensor(self) else _LENGTH(self)
+
+
+def _rows(self: Any) -> Iterator[Any]:
+    return (_item(self, i) for i in range(_length(self))) if _is_tensor(self) else _ROWS(self)
+
+
+def _item(self: Any, key: Any) -> Any:
+    is_negative = isinstance(key, (int, np.integer)) and not isinstance(key, bool) and key < 0
+    return _ITEM(self, (int(key),) if is_negative and _is_tensor(self) else key)
+
+
+Symbol.shape, Symbol.ndim, Symbol.size, Symbol.dtype = map(property, (_shape, _ndim, _size, _dtype))
+Symbol.__len__, Symbol.__getitem__, Symbol.__iter__ = _length, _item, _rows
+Symbol.__matmul__ = lambda self, other: table_of(self).matmul(self, other)
+Symbol.__rmatmul__ = lambda self, other: table_of(self).matmul(other, self)
+_take_arrays(Symbol)
+_take_arrays(mx.np.ndarray)
+mx.np.ndarray.__array_ufunc__ = _taking_ufuncs(mx.np.ndarray.__array_ufunc__)
