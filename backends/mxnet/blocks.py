@@ -42,6 +42,15 @@ class Function(gluon.nn.HybridLambda):
         return self._func(x)
 
 
+def declare(native: Any, module: nn.Module) -> None:
+    """Give a block Gluon's parameters for those that a module declares, under their names."""
+    for name, parameter in module.own_parameters().items():
+        native._reg_params[name] = native._params.get(
+            name, shape=(-1,) * len(parameter.shape),
+            allow_deferred_init=True, differentiable=not isinstance(parameter, nn.Buffer),
+        )  # fmt: skip
+
+
 def function_block(layer: nn.Module, binding: Binding, function: Callable[[Any], Any], name: str) -> Any:
     """Return a function of a tensor as a block."""
     return made(Function, layer, binding, function, name)
@@ -134,7 +143,7 @@ class Leaf(Part):
 
     def isomorph_made_of(self) -> Any:
         """Return what makes the block anew without its attributes."""
-        return _new_leaf, (type(self).__bases__[1], tuple(type(self).isomorph_values))
+        return _new_leaf, (type(self).__bases__[1], tuple(self.isomorph_places))
 
 
 class Nested(Part):
@@ -231,10 +240,8 @@ def leaf_class(kind: type, names: tuple[str, ...]) -> type:
     found = _LEAVES.get((kind, names))
     if found is None:
         about = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-        values = {name: Value(name) for name in names}
-        found = _LEAVES[kind, names] = type(
-            kind.__name__, (Leaf, kind), {**about, **values, "isomorph_values": values}
-        )
+        values = {name: Value(name) for name in names if not hasattr(gluon.HybridBlock, name)}
+        found = _LEAVES[kind, names] = type(kind.__name__, (Leaf, kind), {**about, **values})
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from isomorph import nn
 from isomorph.adapter import Binding, native_class
 
-from .blocks import Nested, prefix_of
+from .blocks import Nested, declare, prefix_of
 from .framework import gluon, is_training
 from .values import Value
 
@@ -56,13 +56,8 @@ def composite(module: nn.Module, attributes: dict[str, Any], binding: Binding) -
             setattr(native, name, value)
         elif isinstance(value, gluon.Block):
             native.register_child(value, name)
-    for name, parameter in own.items():
-        native._reg_params[name] = native._params.get(
-            name, shape=(-1,) * len(parameter.shape),
-            allow_deferred_init=True, differentiable=not isinstance(parameter, nn.Buffer),
-        )  # fmt: skip
-        if name not in both:
-            vars(native)[name] = native._reg_params[name]
+    declare(native, module)
+    vars(native).update({name: each for name, each in native._reg_params.items() if name not in both})
     return native
 
 

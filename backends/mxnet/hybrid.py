@@ -99,12 +99,11 @@ class Hybridized:
         return self._cached_graph
 
     def _build_cache(self, *args: Any) -> None:
-        self._get_graph(*args)
+        _, output = self._get_graph(*args)
         trace: Any = self.isomorph_trace
-        if trace.constants:
-            # Gluon looks here for what else than parameters a graph needs.
-            known = (*self.collect_params().values(), *trace.constants.values())  # type: ignore[attr-defined]
-            self._cached_op_args = [(False, parameter) for parameter in known]
+        known = {**self.collect_params(), **trace.constants}  # type: ignore[attr-defined]
+        # Here Gluon looks first for what a graph needs; it warns of what a graph of one mode does not.
+        self._cached_op_args = [(False, known[name]) for name in output.list_inputs() if name in known]
         super()._build_cache(*args)  # type: ignore[misc]
         if trace.updates:
             self._cached_op = Updating(self._cached_op, list(trace.updates))

@@ -7,6 +7,7 @@ no matrix product, and take a negative index for an empty slice.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,13 @@ _BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]
 _OPERATORS = [f"__{way}{name}__" for name in _BINARY for way in ("", "r", "i")]
 _COMPARISONS = [f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge")]
 
+_UFUNCS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+    "true_divide": operator.truediv, "floor_divide": operator.floordiv, "remainder": operator.mod,
+    "power": operator.pow, "matmul": operator.matmul, "equal": operator.eq, "not_equal": operator.ne,
+    "less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
+}  # fmt: skip
+
 
 def _ours() -> bool:
     """Whether a call of a block of ours is under way."""
@@ -29,12 +37,12 @@ def _taking_arrays(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], An
     """Return an operator that in a forward takes NumPy's array for the constant that it is."""
 
     @functools.wraps(method)
-    def operator(self: Any, other: Any) -> Any:
+    def taking(self: Any, other: Any) -> Any:
         if isinstance(other, np.ndarray) and _ours():
             self, other = table_of(self)._pair(self, other)
         return method(self, other)
 
-    return operator
+    return taking
 
 
 def _take_arrays(kind: type) -> None:
@@ -47,13 +55,18 @@ def _taking_ufuncs(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return the protocol by which NumPy's array on the left hands an operation to MXNet."""
 
     def protocol(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if _ours() and any(isinstance(each, np.ndarray) for each in inputs):
-            tensors = table_of(self)
-            inputs = tuple(tensors.tensor(each, self) for each in inputs)
-            inputs = tensors._pair(*inputs) if len(inputs) == 2 else inputs
-        return original(self, ufunc, method, *inputs, **options)
+        function = _UFUNCS.get(ufunc.__name__) if method == "__call__" and not options and _ours() else None
+        if function is None:
+            return original(self, ufunc, method, *inputs, **options)
+        tensors = table_of(self)
+        return function(*tensors._pair(*(tensors.tensor(_plain(each), self) for each in inputs)))
 
     return protocol
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers as Python's: they take the tensor's type."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _trace(symbol: Any, name: str) -> Trace:

@@ -48,17 +48,25 @@ class Value:
     def __get__(self, block: Any, owner: type | None = None) -> Any:
         if block is None:
             return self
-        place = block.isomorph_places.get(self.name)
-        if place is None or state.F is None:
-            found = vars(block).get(self.name, place and place.parameter)
-            if found is None and self.name not in vars(block):
-                raise AttributeError(f"{type(block).__name__} has no {self.name!r}")
-            return found
-        value = place.to_canonical(value_of(place.parameter))
-        return _buffer(place, value) if place.is_buffer else value
+        if state.F is not None and self.name in block.isomorph_places:
+            return read(block, self.name)
+        if self.name in vars(block):
+            return vars(block)[self.name]
+        if self.name not in block.isomorph_places:
+            raise AttributeError(f"{type(block).__name__} has no {self.name!r}")
+        return block.isomorph_places[self.name].parameter
 
     def __set__(self, block: Any, value: Any) -> None:
         vars(block)[self.name] = value
+
+
+def read(block: Any, name: str) -> Any:
+    """Return a parameter by its canonical name, in a forward its value."""
+    place = block.isomorph_places[name]
+    if state.F is None:
+        return place.parameter
+    value = place.to_canonical(value_of(place.parameter))
+    return _buffer(place, value) if place.is_buffer else value
 
 
 def value_of(parameter: Any, is_symbol: bool | None = None) -> Any:

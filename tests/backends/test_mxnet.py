@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -397,6 +401,477 @@ def test_description_is_hidden_from_the_native():
     native = MLP().to("mxnet").native
     assert native.initialize.__func__ is gluon.Block.initialize
     assert not hasattr(native, "infer")
+
+
+# Any inputs, outputs and parameters, in a bound call and in the native's own.
+
+
+def native_of(net, how):
+    """Return how a ready net is called: bound, compiled or not, or as Gluon's users do."""
+    if how == "native":
+        return net.native
+    if how == "hybridized":
+        net.native.hybridize()
+        return net.native
+    return net.to(compile=how)
+
+
+EVERY_WAY = pytest.mark.parametrize("how", [None, False, True, "native", "hybridized"])
+
+
+def tensors(value):
+    """Return a nested value with NumPy's arrays as MXNet's."""
+    if isinstance(value, np.ndarray):
+        return array(value)
+    if isinstance(value, dict):
+        return {name: tensors(each) for name, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(tensors, value))
+    return type(value)(map(tensors, value)) if isinstance(value, (list, tuple)) else value
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+@dataclasses.dataclass
+class Output:
+    main: object
+    parts: tuple
+
+
+class Flexible(nn.Module):
+    """A net that takes whatever it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Dense(3)
+
+    def forward(self, x, other=None, *, scale=1.0, flag=False):
+        if isinstance(x, dict):
+            x = x["a"] + x["b"][0]
+        elif isinstance(x, (tuple, list)):
+            x = x[0] - x[1]
+        y = self.out(x=x) * scale
+        if other is not None:
+            y = y + other
+        return Output(y, (y * 2 if flag else y * 3, {"n": None, "y": [y]}))
+
+
+CALLS = [
+    ((X,), {}),
+    ((X, None), {"scale": 2.0}),
+    ((X, None), {"scale": 2}),
+    ((X, X[:, :3]), {"flag": True}),
+    ((X,), {"other": X[:, 3:6], "flag": 1}),
+    (({"a": X, "b": [X + 1]},), {}),
+    (([X, X * 2], X[:, :3]), {}),
+    ((Pair(X, X + 1),), {"scale": 0.5}),
+    ((X[0],), {}),
+    ((np.stack([X, X]),), {"flag": True}),
+]
+
+
+@EVERY_WAY
+def test_any_arguments_and_outputs(how, np_mode):
+    reference = Flexible().initialize(seed=3).to("numpy")
+    net = Flexible().initialize(seed=3).to("mxnet")
+    net(X)
+    call = native_of(net, how)
+    for inputs, named in CALLS + CALLS:
+        expected, found = reference(*inputs, **named), call(*tensors(inputs), **tensors(named))
+        assert type(found).__qualname__ == "Output"
+        close(found.main, expected.main)
+        close(found.parts[0], expected.parts[0])
+        assert found.parts[1]["n"] is None
+        close(found.parts[1]["y"][0], expected.main)
+
+
+@EVERY_WAY
+def test_gradients_reach_parameters_through_nested_values(how, np_mode):
+    net = Flexible().initialize(seed=3).to("mxnet")
+    net(X)
+    call = native_of(net, how)
+    for _ in range(2):
+        with autograd.record():
+            loss = call({"a": array(X), "b": [array(X)]}, flag=True).parts[0].sum()
+        loss.backward()
+        close(net.out.weight.grad, np.tile(4 * X.sum(0), (3, 1)), 1e-4)
+
+
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Dense(3)
+
+    def forward(self, x, unused):
+        return self.out(x)
+
+
+@pytest.mark.filterwarnings("ignore:The .* input to HybridBlock is not used")
+@pytest.mark.parametrize("how", [None, False, True, "native", "hybridized"])
+def test_an_unused_input(how, np_mode):
+    expected = Unused().initialize(seed=1).to("numpy")(X, X)
+    net = Unused().initialize(seed=1).to("mxnet")
+    for _ in range(2):
+        close(native_of(net, how)(array(X), array(X)), expected)
+
+
+class Reading(nn.Module):
+    """A net that reads what its parts hold, before and after they are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Dense(6)
+        self.blocks = nn.Sequential(nn.LayerNorm(), nn.Sequential(nn.BatchNorm(), nn.ReLU()))
+        self.gains = {"a": nn.Parameter((6,), init=init.Uniform()), "params": nn.Parameter((6,))}
+        self.shifts = [nn.Parameter((6,), init=init.Uniform())]
+        self.table = nn.Embedding(6, 20)
+
+    def forward(self, x):
+        first = self.encode(x)
+        again = ops.matmul(x, ops.permute_dims(self.encode.weight, (1, 0)))
+        h = self.blocks(first) * self.blocks[0].weight + again * self.blocks[1][0].bias
+        h = h * self.gains["a"] + self.gains["params"] + self.blocks[1][0].running_mean
+        return ops.matmul(h + self.shifts[0], self.table.weight)
+
+
+class Early(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Dense(6, in_features=20)
+
+    def forward(self, x):
+        y = ops.matmul(x, ops.permute_dims(self.encode.weight, (1, 0)))
+        return y * self.encode(x)
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("training", [True, False])
+def test_parts_parameters_in_a_forward(how, training, np_mode):
+    reference = Reading().initialize(seed=1).to("numpy").train(training)
+    net = Reading().initialize(seed=1).to("mxnet").train(training)
+    if training and how == "hybridized":
+        return  # Gluon's batch norm moves its statistics in the backward pass: a declared deviation
+    expected = [reference(X), reference(X)]
+    net.infer((None, 20))
+    with autograd.record() if training else autograd.predict_mode():
+        call = native_of(net, how)
+        found = [call(array(X)), call(array(X))]
+    close(found[0], expected[0], 1e-4)
+    close(found[1], expected[1], 1e-4)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_part_read_before_its_call_by_a_deferred_native(hybrid, np_mode):
+    native = Early().initialize(seed=1).to("mxnet").native
+    native.hybridize(hybrid)
+    close(native(array(X)), Early().initialize(seed=1).to("numpy")(X))
+
+
+@EVERY_WAY
+def test_gradients_of_a_tied_weight_sum(how, np_mode):
+    class TiedNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encode = nn.Dense(6, bias=False)
+
+        def forward(self, x):
+            return ops.matmul(self.encode(x), self.encode.weight)
+
+    net = TiedNet().initialize(seed=1).to("mxnet")
+    net(X)
+    weight, ones = net.encode.weight.numpy(), np.ones_like(X)
+    with autograd.record():
+        loss = native_of(net, how)(array(X)).sum()
+    loss.backward()
+    close(net.encode.weight.grad, weight @ ones.T @ X + weight @ X.T @ ones, 1e-4)
+
+
+class Norm(nn.Module):
+    """Batch normalization as books write it by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Buffer((20,))
+        self.steps = nn.Buffer((), dtype="float32")
+
+    def forward(self, x):
+        if self.training:
+            mean = ops.mean(x, 0)
+            self.mean.update(self.mean * 0.9 + mean * 0.1)
+            self.mean.update(self.mean + np.ones(20, "float32"))
+            self.steps.update(self.steps + 1)
+            return (x - mean) * self.mean
+        return x - self.mean
+
+
+class Normed(nn.Module):
+    def __init__(self, function=None):
+        super().__init__()
+        self.norm = Norm()
+        self.out = nn.Dense(3)
+        self.function = function
+
+    def forward(self, x):
+        y = self.out(self.norm(self.norm(x))) + ops.sum(self.norm.mean)
+        return y if self.function is None else self.function(y)
+
+
+@EVERY_WAY
+def test_buffers_that_a_forward_updates(how, np_mode):
+    net = Normed().initialize(seed=1).to("mxnet").eval()
+    net(X)
+    net.train()
+    weight, bias, running = net.out.weight.numpy(), net.out.bias.numpy(), np.zeros(20)
+    call = native_of(net, how)
+    for _ in range(3):
+        with autograd.record():
+            found = call(array(X))
+        y = X
+        for _ in range(2):
+            mean = y.mean(0)
+            running = running * 0.9 + mean * 0.1 + 1
+            y = (y - mean) * running
+        close(found, y @ weight.T + bias + running.sum(), 1e-4)
+        close(net.norm.mean.numpy(), running)
+    assert net.norm.steps.numpy() == 6
+    found.backward()
+    net.eval()
+    close(call(array(X)), (X - 2 * running) @ weight.T + bias + running.sum(), 1e-4)
+    assert net.norm.steps.numpy() == 6
+
+
+@pytest.mark.parametrize("how", [None, False, True, "native"])
+@pytest.mark.parametrize("steps", [0, 1])
+def test_updates_of_a_failed_call_are_undone(how, steps, np_mode):
+    def function(y):
+        if fails:
+            raise ValueError("on purpose")
+        return y
+
+    fails = False
+    net = Normed(function).initialize(seed=1).to("mxnet")
+    net.infer((None, 20))
+    call = native_of(net, how)
+    for _ in range(steps):
+        with autograd.record():
+            call(array(X))
+    before = net.norm.mean.numpy() if steps else None
+    net.function, fails = function, True
+    net.to("mxnet", compile=True).to("mxnet", compile=how if how != "native" else None)
+    with pytest.raises((ValueError, errors.IsomorphError)), autograd.record():
+        call(array(X))
+    if steps:
+        np.testing.assert_array_equal(net.norm.mean.numpy(), before)
+    fails = False
+    with autograd.record():
+        call(array(X))
+    assert net.norm.steps.numpy() == 2 * (steps + 1)
+
+
+def test_gradients_through_a_buffer_see_what_the_forward_saw(np_mode):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Dense(20)
+            self.scale = nn.Buffer((20,), init=init.Ones())
+
+        def forward(self, x):
+            y = self.out(x) * self.scale
+            self.scale.update(self.scale + 1)
+            return y
+
+    for compile in (None, False):
+        net = Scaled().initialize(seed=1).to("mxnet", compile=compile)
+        with autograd.record():
+            loss = net(X).sum()
+        loss.backward()
+        close(net.out.bias.grad, np.full(20, 2, "float32"))
+        close(net.scale.numpy(), np.full(20, 2, "float32"))
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y * np.array([1.0, 2.0, 3.0], "float32"),
+        lambda y: np.array([1.0, 2.0, 3.0]) - y,
+        lambda y: y @ np.ones((3, 2)),
+        lambda y: np.ones((2, 2), "float32") @ y,
+        lambda y: np.array([1, 2, 3]) / (y * y + 1),
+        lambda y: y ** np.array(2) + np.float64(3),
+        lambda y: ops.where(y > np.zeros(3, "float32"), y, np.full(3, -1.0)),
+        lambda y: ops.maximum(np.zeros(3), y) + ops.add(y, np.ones(3, "float32")),
+        lambda y: ops.concat([y, np.ones((2, 1), "float32")], 1) + ops.matmul(y, np.ones((3, 4))),
+        lambda y: ops.einsum("ij,jk->ik", y, np.ones((3, 4), "float32")),
+    ],
+)
+def test_numpys_arrays_beside_tensors(how, function, np_mode):
+    expected = Counted(function).initialize(seed=1).to("numpy")(X)
+    net = Counted(function).initialize(seed=1).to("mxnet")
+    net(X)
+    call = native_of(net, how)
+    for _ in range(2):
+        with autograd.record():
+            found = call(array(X))
+        close(found, expected, 1e-4)
+        assert found.dtype == np.float32
+    found.backward()
+
+
+def test_mxnets_tensors_are_as_they_were_elsewhere(np_mode):
+    for operation in (lambda: array(X) * X, lambda: X * array(X), lambda: len(mx.sym.var("x").shape)):
+        with pytest.raises((TypeError, AttributeError)):
+            operation()
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y * (1.0 if y.shape[0] == 2 else 10.0),
+        lambda y: y / len(y),
+        lambda y: ops.stack([row * i for i, row in enumerate(y)]),
+        lambda y: y[-1] * y.ndim + y[0],
+        lambda y: ops.reshape(y, (y.shape[0], -1)) if y.shape[1] == 3 else y,
+        lambda y: ops.flatten(y, -2) * ops.shape(y)[0],
+    ],
+)
+def test_sizes_that_a_forward_asks_for(how, function, np_mode):
+    reference = Counted(function).initialize(seed=1).to("numpy")
+    net = Counted(function).initialize(seed=1).to("mxnet")
+    net(X)
+    call = native_of(net, how)
+    for x in (X, np.concatenate([X, X]), X[:1], X):
+        close(call(array(x)), reference(x), 1e-4)
+
+
+def test_graphs_are_bounded():
+    net = Counted(lambda y: y * y.shape[0]).to("mxnet")
+    for size in range(1, 90):
+        net(np.ones((size, 4), "float32"))
+    (binding,) = {id(net._isomorph.binding): net._isomorph.binding}.values()
+    assert len(binding.memory["graphs"]) <= 64
+    net.native.hybridize()
+    npx.set_np()
+    for size in range(1, 90):
+        net.native(mx.np.ones((size, 4)))
+    npx.reset_np()
+    assert len(net.native.isomorph_graphs) <= 64
+
+
+@pytest.mark.parametrize("kind", ["pickle", "deepcopy"])
+@pytest.mark.parametrize("ready", [True, False])
+def test_natives_are_copied(kind, ready, np_mode):
+    def made():
+        return Copied().initialize(seed=3).to("mxnet").eval()
+
+    net = made()
+    trainer = gluon.Trainer(net.native.collect_params(), "sgd", {"learning_rate": 0.1})
+    if ready:
+        net(IMAGES)
+        with autograd.record():
+            net(IMAGES).sum().backward()
+        trainer.step(1)
+    twin = pickle.loads(pickle.dumps(net.native)) if kind == "pickle" else copy.deepcopy(net.native)
+    assert type(twin) is type(net.native)
+    close(twin(array(IMAGES)), net(IMAGES))
+    twin.hybridize()
+    close(twin(array(IMAGES)), net(IMAGES))
+    kept, before = net.out.bias.numpy(), twin.out.bias.data().asnumpy()
+    trainer = gluon.Trainer(twin.collect_params(), "sgd", {"learning_rate": 0.1})
+    with autograd.record():
+        twin(array(IMAGES)).sum().backward()
+    trainer.step(1)
+    np.testing.assert_array_equal(net.out.bias.numpy(), kept)
+    assert (twin.out.bias.data().asnumpy() != before).all()
+
+
+class Copied(Net):
+    """A net of most kinds of layers, for copies: a module's class can be found by its name."""
+
+    def __init__(self):
+        super().__init__()
+        self.more = nn.Sequential(nn.LayerNorm(affine=False), nn.Softmax(), nn.Dropout(0.5), nn.LeakyReLU())
+        self.heads = {"a": nn.Dense(4, activation="silu"), "hybridize": nn.Dense(2)}
+        self.gains = [nn.Parameter((2,), init=init.Ones())]
+
+    def forward(self, x):
+        y = self.heads["hybridize"](self.heads["a"](self.more(super().forward(x))))
+        return y * self.gains[0]
+
+
+class Scale(nn.Layer):
+    """A layer of someone else's, with a lowering of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter((None, 2), role="weight")
+
+    def infer_shapes(self, x, shift=None):
+        self.weight.shape = (x.shape[-1], 2)
+        return x
+
+
+class NativeScale(gluon.HybridBlock):
+    """As Gluon's users write blocks; it looks at its own parameter too."""
+
+    def __init__(self, layer, binding):
+        super().__init__()
+        self.kernel = self.params.get("kernel", shape=(2, 0), allow_deferred_init=True)
+
+    def hybrid_forward(self, F, x, shift=None, *, kernel):  # noqa: N803
+        assert self.kernel.name.endswith("kernel")
+        y = x * kernel[0] + kernel[1]
+        return y if shift is None else y + shift
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = Scale()
+        self.out = nn.Dense(3)
+
+    def forward(self, x):
+        y = self.out(self.scale(x=x))
+        weight = ops.permute_dims(self.scale.weight, (1, 0))
+        return y + self.out(x * weight[0] + weight[1])
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("first", [True, False])
+def test_a_lowering_of_someone_elses(how, first, np_mode, monkeypatch):
+    table = isomorph.backend("mxnet").table
+    monkeypatch.setitem(table, Scale, (NativeScale, {"weight": ("kernel", (1, 0))}))
+    net = Scaled().initialize(seed=1).to("mxnet")
+    if not first or how not in ("native", "hybridized"):
+        net(X)
+    y = native_of(net, how)(array(X))
+    weight = net.scale.weight.numpy()
+    assert weight.shape == (20, 2)
+    once = (X * weight[:, 0] + weight[:, 1]) @ net.out.weight.numpy().T + net.out.bias.numpy()
+    close(y, 2 * once, 1e-4)
+    assert net.scale.native.kernel is net.scale.weight.native
+
+
+@pytest.mark.parametrize(
+    "lowering",
+    [lambda layer, binding: lambda x: x, lambda layer, binding: gluon.nn.Activation("relu")],
+    ids=["no-block", "no-parameter"],
+)
+def test_a_lowering_that_gluon_cannot_hold(lowering, monkeypatch):
+    monkeypatch.setitem(isomorph.backend("mxnet").table, Scale, (lowering, {}))
+    with pytest.raises(errors.LayerNotSupportedError, match=r"gluon\.HybridBlock"):
+        Scale().to("mxnet")
+
+
+def test_layers_called_by_a_wrong_keyword():
+    net = Counted().to("mxnet")
+    net(X)
+    with pytest.raises(errors.ForwardError, match="Dense takes"):
+        net.native.out(y=array(X))
 
 
 # Types and devices.

@@ -9,8 +9,9 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import Nested, prefix_of
+from ..blocks import Nested, declare, prefix_of
 from ..framework import gluon, state
+from ..values import Place, read
 
 
 class Sequential(Nested, gluon.nn.HybridSequential):
@@ -69,6 +70,46 @@ class BlockDict(gluon.HybridBlock, Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._children)
+
+
+class Parameters(gluon.HybridBlock):
+    """Parameters in a row or by name: in a forward, their values."""
+
+    isomorph_places: Mapping[str, Place]
+
+    def __getitem__(self, key: Any) -> Any:
+        names = list(self._reg_params)
+        found = [read(self, name) for name in names] if isinstance(key, slice) else None
+        return read(self, key if isinstance(key, str) else names[key]) if found is None else found[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._reg_params) if self.isomorph_kind is nn.ParameterDict else iter(self.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._reg_params
+
+    def __len__(self) -> int:
+        return len(self._reg_params)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names, in order."""
+        return tuple(self._reg_params)
+
+    def values(self) -> list[Any]:
+        """Return the parameters, in order."""
+        return [read(self, name) for name in self._reg_params]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return (name, parameter) pairs, in order."""
+        return list(zip(self.keys(), self.values()))
+
+
+@MXNetAdapter.lowers(nn.ParameterList, nn.ParameterDict)
+def parameters(layer: nn.Module, binding: Binding) -> Any:
+    """Lower parameters in a row or by name."""
+    native = Parameters(prefix=prefix_of(binding, layer))
+    declare(native, layer)
+    return native
 
 
 @MXNetAdapter.lowers(nn.ModuleDict)
