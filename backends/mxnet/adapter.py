@@ -16,7 +16,7 @@ from . import operands  # noqa: F401 - MXNet's tensors learn to meet NumPy's arr
 from .calls import Run
 from .composite import composite
 from .deferral import inferred, link, load
-from .framework import NDArray, Symbol, autograd, context_of, gluon, mx, np_mode
+from .framework import NDArray, Symbol, autograd, context_of, mx, np_mode
 from .ops import ARRAYS, SYMBOLS, WIDER
 
 
@@ -91,6 +91,12 @@ class MXNetAdapter(Adapter):
             if hasattr(type(native), "isomorph_training"):
                 vars(native)["isomorph_training"] = module.training
 
+    def forget_traces(self, binding: Binding) -> None:
+        # Its user may have hybridized a native block, by itself or with a block around it.
+        for native in binding.natives.values():
+            if vars(native)["_active"]:
+                native._clear_cached_op()
+
     def native_parameters(self, binding: Binding, module: nn.Module) -> dict[str, tuple[int, ...] | None]:
         listed = binding.native(module)._collect_params_with_prefix()
         return {name: None if p._data is None else tuple(p.shape) for name, p in listed.items()}
@@ -121,10 +127,8 @@ class MXNetAdapter(Adapter):
     def set_trainable(self, slot: Slot, trainable: bool) -> None:
         with np_mode():
             self.parameter(slot).grad_req = "write" if trainable else "null"
-        if slot.owner._active:  # its user hybridized it, by itself or with a block around it
-            for native in slot.binding.natives.values():
-                if isinstance(native, gluon.HybridBlock):
-                    native._clear_cached_op()
+        if slot.owner._active:
+            self.forget_traces(slot.binding)
 
     def gradient(self, slot: Slot) -> Array | None:
         native = self.parameter(slot)

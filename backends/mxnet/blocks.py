@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from isomorph import nn
 from isomorph.adapter import Binding, flatten, unflatten
@@ -25,7 +25,7 @@ def prefix_of(binding: Binding, module: nn.Module) -> str:
     return binding.memory["prefix"] + (f"{path}_" if path else "")  # type: ignore[no-any-return]
 
 
-def made(kind: type, layer: nn.Module, binding: Binding, *args: Any, **options: Any) -> Any:
+def block(kind: type, layer: nn.Module, binding: Binding, *args: Any, **options: Any) -> Any:
     """Return a block made in np-mode, named by its path in the net."""
     with np_mode():
         return kind(*args, prefix=prefix_of(binding, layer), **options)
@@ -53,7 +53,7 @@ def declare(native: Any, module: nn.Module) -> None:
 
 def function_block(layer: nn.Module, binding: Binding, function: Callable[[Any], Any], name: str) -> Any:
     """Return a function of a tensor as a block."""
-    return made(Function, layer, binding, function, name)
+    return block(Function, layer, binding, function, name)
 
 
 class Part(Hybridized):
@@ -66,6 +66,15 @@ class Part(Hybridized):
     isomorph_places: Mapping[str, Place] = {}
     """Where its parameters are, by canonical names."""
 
+    @property
+    def _active(self) -> bool:
+        # A bound call computes as the net's options say, whatever its user hybridized.
+        return bool(vars(self).get("_active")) and not state.is_bound
+
+    @_active.setter
+    def _active(self, active: bool) -> None:
+        vars(self)["_active"] = active
+
     def isomorph_infer(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Fill the sizes, of what is inside too, by the description's rules."""
         self.isomorph_module.infer(*inputs, **named)
@@ -73,7 +82,7 @@ class Part(Hybridized):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         _forget_symbols(self)
-        _, _, own, *rest = object.__reduce_ex__(self, 2)
+        _, _, own, *rest = cast("tuple[Any, ...]", object.__reduce_ex__(self, 2))
         own = {name: value for name, value in own.items() if name not in GRAPH_NAMES}
         if own.get("isomorph_module") is not None and not _waits(self):
             own["isomorph_module"] = None
@@ -166,7 +175,7 @@ class Nested(Part):
         if isinstance(first, Symbol) or (state.F is mx.symbol and not isinstance(first, NDArray)):
             with self.name_scope():  # type: ignore[attr-defined]
                 return self.isomorph_run(mx.symbol, inputs, named)
-        is_active = self._active and not state.is_bound  # type: ignore[attr-defined]
+        is_active = self._active
         if state.F is not None and not is_active:
             return self.isomorph_run(mx.ndarray, inputs, named)
         with updating():

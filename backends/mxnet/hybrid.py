@@ -11,7 +11,7 @@ from .framework import Symbol, Trace, autograd, gluon, mx, state, tracing
 GRAPHS = 64
 """How many graphs a block keeps; the oldest goes."""
 # What Gluon keeps of a hybridized block, and our trace of it.
-_FIELDS = {
+_FIELDS: dict[str, Any] = {
     "_cached_graph": (), "_cached_op": None, "_cached_op_args": [], "_in_format": None, "_out_format": None,
     "isomorph_trace": None,
 }  # fmt: skip
@@ -53,6 +53,8 @@ class Hybridized:
     """A block that keeps a graph for each kind of inputs, where Gluon's keeps one."""
 
     isomorph_trace: Trace | None = None
+    _cached_graph: Any
+    _cached_op: Any
 
     def _clear_cached_op(self) -> None:
         super()._clear_cached_op()  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 from isomorph.adapter import Binding, same_padding
 from isomorph.errors import ForwardError
 
-from .blocks import made
+from .blocks import block
 from .framework import NDArray, Trace, state, tracing
 from .ops import table_of
 
@@ -81,8 +81,8 @@ def window(own: type, layer: Any, binding: Binding, *args: Any, **options: Any) 
     is_even = pads is not None and all(before == after for before, after in pads)
     options["padding"] = [before for before, _ in pads] if pads and is_even else [0] * len(layer.kernel_size)
     if is_even and not last:
-        return made(own.__mro__[2], layer, binding, *args, strides=layer.stride, **options)
-    native = made(own, layer, binding, *args, strides=layer.stride, **options)
+        return block(own.__mro__[2], layer, binding, *args, strides=layer.stride, **options)
+    native = block(own, layer, binding, *args, strides=layer.stride, **options)
     native.isomorph_window, native.isomorph_last = _window_of(layer), last
     native.isomorph_pads = [] if is_even else pads
     return native

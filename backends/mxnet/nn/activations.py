@@ -9,7 +9,7 @@ from isomorph import nn, ops
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import function_block, made
+from ..blocks import block, function_block
 from ..framework import gluon
 
 SCRIPTS: dict[type, str] = {
@@ -26,9 +26,9 @@ SCRIPTS: dict[type, str] = {
 def named(layer: nn.Module, binding: Binding, name: str) -> Any:
     """Return the block of an activation's name."""
     if name in ("relu", "sigmoid", "tanh"):
-        return made(gluon.nn.Activation, layer, binding, name)
+        return block(gluon.nn.Activation, layer, binding, name)
     if name == "gelu" and binding.options.dtype != "float64":  # its constants are float32
-        return made(gluon.nn.GELU, layer, binding)
+        return block(gluon.nn.GELU, layer, binding)
     return function_block(layer, binding, getattr(ops, name), name)
 
 
@@ -58,6 +58,6 @@ def softmax(layer: nn.Softmax, binding: Binding) -> Any:
 def leaky_relu(layer: nn.LeakyReLU, binding: Binding) -> Any:
     """Lower LeakyReLU. Gluon's own holds its slope in float32."""
     if binding.options.dtype != "float64":
-        return made(gluon.nn.LeakyReLU, layer, binding, layer.negative_slope)
+        return block(gluon.nn.LeakyReLU, layer, binding, layer.negative_slope)
     function = functools.partial(ops.leaky_relu, negative_slope=layer.negative_slope)
     return function_block(layer, binding, function, "leaky_relu")

@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import made
+from ..blocks import block
 from ..framework import gluon
 from .activations import activation_of
 
@@ -31,6 +31,6 @@ class Dense(gluon.nn.Dense):
 def dense(layer: nn.Dense, binding: Binding) -> Any:
     """Lower Dense. Gluon flattens by default; every other framework keeps leading axes."""
     has_bias = layer.bias is not None
-    native = made(Dense, layer, binding, layer.units, use_bias=has_bias, flatten=False)
+    native = block(Dense, layer, binding, layer.units, use_bias=has_bias, flatten=False)
     native.act = activation_of(layer, binding)
     return native

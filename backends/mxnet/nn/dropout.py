@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import made
+from ..blocks import block
 from ..framework import gluon, is_foreign, is_training
 
 SCRIPTS: dict[type, str] = {nn.Dropout: "mx.gluon.nn.Dropout({p})"}
@@ -26,4 +26,4 @@ class Dropout(gluon.nn.Dropout):
 @MXNetAdapter.lowers(nn.Dropout)
 def dropout(layer: nn.Dropout, binding: Binding) -> Any:
     """Lower Dropout."""
-    return made(Dropout, layer, binding, layer.p)
+    return block(Dropout, layer, binding, layer.p)

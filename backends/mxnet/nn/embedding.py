@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import made
+from ..blocks import block
 from ..framework import gluon
 
 SCRIPTS: dict[type, str] = {nn.Embedding: "mx.gluon.nn.Embedding({num_embeddings}, {embedding_dim})"}
@@ -18,4 +18,4 @@ SCRIPTS: dict[type, str] = {nn.Embedding: "mx.gluon.nn.Embedding({num_embeddings
 def embedding(layer: nn.Embedding, binding: Binding) -> Any:
     """Lower Embedding."""
     dtype = layer.weight._dtype or binding.options.dtype
-    return made(gluon.nn.Embedding, layer, binding, layer.num_embeddings, layer.embedding_dim, dtype)
+    return block(gluon.nn.Embedding, layer, binding, layer.num_embeddings, layer.embedding_dim, dtype)

@@ -9,7 +9,7 @@ from isomorph import nn, ops
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import function_block, made
+from ..blocks import block, function_block
 from ..framework import NDArray, gluon
 from ..ops import table_of
 
@@ -20,7 +20,7 @@ SCRIPTS: dict[type, str] = {nn.Flatten: "x.reshape(*x.shape[:{start_axis}], -1)"
 def flatten(layer: nn.Flatten, binding: Binding) -> Any:
     """Lower Flatten, which goes in the order channels, height, width."""
     if layer.start_axis == 1 and not binding.options.channels_last:
-        return made(gluon.nn.Flatten, layer, binding)
+        return block(gluon.nn.Flatten, layer, binding)
     moves = layer.moves_channels(3, binding.options)
     function = functools.partial(flat, start_axis=layer.start_axis, moves=moves)
     return function_block(layer, binding, function, "flatten")

@@ -9,7 +9,7 @@ from isomorph import nn, ops
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import function_block, made
+from ..blocks import block, function_block
 from ..framework import Symbol, autograd, gluon, is_foreign, is_training
 from ..ops import table_of
 from ..values import note, value_of
@@ -59,7 +59,7 @@ class BatchNorm(gluon.nn.BatchNorm):
 @MXNetAdapter.lowers(nn.BatchNorm, weight="gamma", bias="beta")
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm; Gluon's momentum weights the old statistics."""
-    return made(
+    return block(
         BatchNorm, layer, binding, axis=-1 if binding.options.channels_last else 1,
         momentum=1 - layer.momentum, epsilon=layer.eps, center=layer.affine, scale=layer.affine,
     )  # fmt: skip
@@ -70,7 +70,7 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
     if layer.weight is not None:
         options = {"epsilon": layer.eps, "center": layer.bias is not None}
-        return made(gluon.nn.LayerNorm, layer, binding, **options)
+        return block(gluon.nn.LayerNorm, layer, binding, **options)
 
     return function_block(layer, binding, functools.partial(normalized, eps=layer.eps), "layer_norm")
 

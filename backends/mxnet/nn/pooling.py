@@ -11,7 +11,7 @@ from isomorph import nn, ops
 from isomorph.adapter import Binding
 
 from ..adapter import MXNetAdapter
-from ..blocks import function_block, made
+from ..blocks import block, function_block
 from ..framework import gluon
 from ..windows import Pads, Windowed, window
 
@@ -54,7 +54,7 @@ def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     """Lower GlobalAvgPool2d."""
     axes = (1, 2) if binding.options.channels_last else (2, 3)
     if layer.keepdims and axes == (2, 3):
-        return made(gluon.nn.GlobalAvgPool2D, layer, binding)
+        return block(gluon.nn.GlobalAvgPool2D, layer, binding)
     return function_block(
         layer, binding, functools.partial(ops.mean, axis=axes, keepdims=layer.keepdims), "global_avg_pool"
     )
