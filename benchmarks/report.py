@@ -39,14 +39,14 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 
 def ratios(rows: list[Row]) -> Iterator[str]:
     """Return a line a row: times in microseconds, and what each is over the native one."""
-    yield f"{'':30}{'ours us':>12}{'native us':>12}{'keras us':>12}{'ours/native':>13}{'keras/native':>14}"
+    yield f"{'':40}{'ours us':>12}{'native us':>12}{'keras us':>12}{'ours/native':>13}{'keras/native':>13}"
     for row in rows:
         name = f"{row['backend']}, {row['what']}"
         times = "".join(f"{number(row.get(f'{who}_us'), 1):>12}" for who in ("ours", "native", "keras"))
         last = "".join(f"{number(row.get(f'{who}_ratio'), 2):>13}" for who in ("ours", "keras"))
         peak = f"  peak/parameters {row['peak_over_parameters']:.1f}" if "peak_over_parameters" in row else ""
         failed = "".join(f"\n    {key[:-6]}: {row[key]}" for key in row if key.endswith("_fails"))
-        yield f"{name:30}{times}{last}{peak}{failed}"
+        yield f"{name:40}{times}{last}{peak}{failed}"
 
 
 def number(value: float | None, digits: int) -> str:

@@ -12,27 +12,26 @@ import tensorflow as tf
 from . import keras as written
 
 
-def spec(value: Any) -> Any:
-    """Return what a concrete function is asked for: tensors of any batch size, constants as they are."""
-    if not isinstance(value, tf.Tensor):
-        return value
-    sizes = value.shape if value.shape.rank < 2 else [None, *value.shape[1:]]
-    return tf.TensorSpec(sizes, value.dtype)
-
-
 def calls(name: str, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """Return the calls of a workload."""
     eager = written.model(name, inputs, named)
     function = tf.function(eager.func, reduce_retracing=True)
-    inputs, named = eager.args, eager.keywords
-    specs = tf.nest.map_structure(spec, (inputs, named))
-    concrete = function.get_concrete_function(*specs[0], **specs[1])
-    tensors = {key: value for key, value in named.items() if tf.is_tensor(value)}
-    return {
-        "eager": eager,
-        "compiled": partial(function, *inputs, **named),
-        "concrete": partial(concrete, *inputs, **tensors),
-    }
+    compiled = partial(function, *eager.args, **eager.keywords)
+    return {"eager": eager, "compiled": compiled, "concrete": concrete(eager)}
+
+
+def concrete(call: Any) -> Callable[[], Any]:
+    """Return the call of a concrete function, with constants bound and the batch's size left open."""
+    tensors = {key: value for key, value in call.keywords.items() if tf.is_tensor(value)}
+    constants = {key: value for key, value in call.keywords.items() if key not in tensors}
+    inputs, named = tf.nest.map_structure(spec, (call.args, tensors))
+    function = tf.function(partial(call.func, **constants)).get_concrete_function(*inputs, **named)
+    return partial(function, *call.args, **tensors)
+
+
+def spec(tensor: tf.Tensor) -> tf.TensorSpec:
+    sizes = tensor.shape if tensor.shape.rank < 2 else [None, *tensor.shape[1:]]
+    return tf.TensorSpec(sizes, tensor.dtype)
 
 
 def default_initialization(sizes: list[int]) -> Callable[[], Any]:
