@@ -52,18 +52,27 @@ def general(state: State, module: nn.Module, updates: bool, structure: Any) -> F
 def runner(state: State, module: nn.Module, signature: Signature) -> Function:
     """Return the call of a module for a kind of arguments: with the variables of now, and keeping changes."""
     kind = signature.updates, signature.structure, len(signature.specs)
+    keeps = state.trains or signature.updates
+    if not keeps:
+        state.in_a_row()
+        kind = *kind, state.treedef
     try:
         call = state.once(_call, module, *kind)
     except TypeError:  # something static in the arguments can't be hashed
         call = _call(state, module, *kind, compiles=False)
-    return _keeping(state, module, call) if state.trains or signature.updates else _quiet(state, module, call)
+    return _keeping(state, module, call) if keeps else _quiet(state, module, call, signature)
 
 
-def _quiet(state: State, module: nn.Module, call: Function) -> Function:
-    array = concrete()
+def _quiet(state: State, module: nn.Module, call: Function, signature: Signature) -> Function:
+    array, treedef = concrete(), state.treedef
 
     def run(*inputs: Any, **named: Any) -> Any:
-        output = call(state.variables, None, *inputs, **named)
+        leaves = state.leaves
+        if leaves is None:
+            leaves = state.in_a_row()
+        if state.treedef is not treedef:
+            return runner(state, module, signature)(*inputs, **named)
+        output = call(leaves, None, *inputs, **named)
         return output if type(output) is array else _settled(state, module, output)
 
     return run
@@ -91,13 +100,21 @@ def _settled(state: State, module: nn.Module, output: Any) -> Any:
 
 
 def _call(
-    state: State, module: nn.Module, updates: bool, structure: Any, count: int, compiles: bool = True
+    state: State,
+    module: nn.Module,
+    updates: bool,
+    structure: Any,
+    count: int,
+    treedef: Any = None,
+    compiles: bool = True,
 ) -> Function:
     """Return the function of (variables, seeds, *inputs, **named) for arguments of a structure.
 
-    It returns the output, and what changed if anything may.
+    It returns the output, and what changed if anything may. With a `treedef`, variables come in a row.
     """
     function, changes = pure(state, module, updates), state.trains or updates
+    if treedef is not None:
+        function = _joining(function, treedef)
     if state.binding.options.compile is False or not compiles:
         return _eager(function, changes)
     skeleton = unflatten(structure, map(_Leaf, range(count)))
@@ -111,6 +128,13 @@ def _call(
 
     compiled = _compiled(state, module, traced)
     return compiled if is_native else _picking(compiled, inputs, named)
+
+
+def _joining(function: Function, treedef: Any) -> Function:
+    def call(leaves: list[Any], *arguments: Any) -> Any:
+        return function(jax.tree.unflatten(treedef, leaves), *arguments)
+
+    return call
 
 
 def _eager(function: Function, changes: bool) -> Function:

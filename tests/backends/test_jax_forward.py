@@ -205,8 +205,7 @@ def test_flax_returns_updates_of_buffers():
     assert not np.asarray(first["buffers"]["calls"]).any()
 
 
-@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("transform", [jax.jit, jax.vmap])
+@pytest.mark.parametrize(("transform", "train"), [(jax.jit, True), (jax.jit, False), (jax.vmap, True)])
 def test_updates_under_a_transformation_are_our_error(transform, train):
     net = counted(None, [True]).train(train)
     before = net.calls.numpy()
