@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, native_class
+from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec
 from isomorph.errors import GradientsNotSupportedError, NotSupportedError
 
-from .framework import NumpyModule
+from .composite import compose
 from .ops import NumpyOps
+from .state import updatable, updating
 
 
 class NumpyAdapter(Adapter):
@@ -45,12 +46,7 @@ class NumpyAdapter(Adapter):
         return TensorSpec(tensor.shape, tensor.dtype.name)
 
     def compose(self, module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
-        forward = type(module).forward
-        namespace = {"training": True, "forward": forward, "__call__": forward}
-        cls = native_class(NumpyModule, module, namespace)
-        native: Any = cls.__new__(cls)
-        vars(native).update(attributes, **dict.fromkeys(module.own_parameters()))
-        return native
+        return compose(module, attributes)
 
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
         # NumPy has no modules and so no inference of its own: the shapes are ours.
@@ -65,11 +61,17 @@ class NumpyAdapter(Adapter):
                 slots = binding.slots[id(parameter)]
                 ready = next((slot for slot in slots if self.is_ready(slot)), None)
                 values = slots[0].take() if ready is None else self.parameter(ready)
+                if isinstance(parameter, nn.Buffer) and isinstance(slots[0].owner, nn.Module):
+                    values = updatable(values)
                 for slot in slots:
                     setattr(slot.owner, slot.native_name, values)
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
-        return binding.native(module)
+        call = binding.native(module)
+        if not signature.updates:
+            return call  # type: ignore[no-any-return]
+        tied = [slots for slots in binding.slots.values() if isinstance(slots[0].parameter, nn.Buffer)]
+        return updating(call, [tuple((slot.owner, slot.native_name) for slot in slots) for slots in tied])
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():

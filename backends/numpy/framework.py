@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
-from isomorph.adapter import Binding
+from isomorph import nn
 
 
 class NumpyModule:
@@ -19,6 +20,8 @@ class NumpyModule:
         return f"{type(self).__name__}({', '.join(vars(self))})"
 
 
-def last(binding: Binding) -> bool:
-    """Return whether the net's images have their channels last."""
-    return binding.options.data_format == "channels_last"
+def settings_of(layer: nn.Layer) -> SimpleNamespace:
+    """Return a layer's constructor arguments alone: a native module that is copied copies no description."""
+    own = {name: value for name, value in vars(layer).items() if not isinstance(value, nn.Parameter)}
+    own.pop("_isomorph")
+    return SimpleNamespace(**own, spatial=getattr(layer, "spatial", 2))

@@ -8,14 +8,14 @@ import numpy as np
 
 from isomorph.adapter import Array, Binding, same_padding
 
-from .framework import NumpyModule, last
+from .framework import NumpyModule, settings_of
 
 
 class Images(NumpyModule):
     """A layer whose formula is written for channels first, in either data format."""
 
     def __init__(self, layer: Any, binding: Binding) -> None:
-        self.layer, self.channels_last = layer, last(binding)
+        self.layer, self.channels_last = settings_of(layer), binding.options.channels_last
 
     def __call__(self, x: Array) -> Array:
         y = self.compute(np.moveaxis(x, -1, 1) if self.channels_last else x)

@@ -2,5 +2,6 @@
 
 from . import nn
 from .adapter import TorchAdapter
+from .deferral import deferred
 
-__all__ = ["TorchAdapter", "nn"]
+__all__ = ["TorchAdapter", "deferred", "nn"]

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch.nn.modules.lazy import LazyModuleMixin
+import torch.fx
 from torch.nn.parameter import is_lazy
 
 from isomorph import nn
-from isomorph.adapter import Adapter, Array, Binding, Call, Options, Signature, Slot, TensorSpec, numpy_dtype
+from isomorph.adapter import (
+    Adapter,
+    Array,
+    Binding,
+    Call,
+    Layout,
+    Options,
+    Signature,
+    Slot,
+    TensorSpec,
+    numpy_dtype,
+    register,
+)
 
-from .calls import compiled
-from .composite import compose
-from .deferral import sample
-from .framework import device_of, meta, tensor
+from .arrays import meet_arrays
+from .calls import bound_call
+from .composite import compose, is_taken
+from .deferral import Deferred, Described, deferred, held
+from .framework import creating, device_of, meta, tensor
 from .ops import TorchOps
 from .script import script
 
@@ -29,6 +43,25 @@ class TorchAdapter(Adapter):
 
     def __init__(self) -> None:
         self.ops = TorchOps()
+        meet_arrays()
+        register(torch.fx.Proxy, self.ops)  # torch.fx.symbolic_trace of a native module
+
+    @classmethod
+    def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[Any], Any]:
+        """Enter a lowering; see `Adapter.lowers`. What it returns waits as `deferred` says."""
+
+        def enter(lowering: Any) -> Any:
+            @functools.wraps(lowering, updated=())
+            def waiting(layer: nn.Module, binding: Binding) -> Any:
+                if not layer.own_parameters():
+                    return lowering(layer, binding)
+                with creating(binding.options):
+                    return deferred(lowering(layer, binding), layer, binding, layouts)
+
+            super(TorchAdapter, cls).lowers(*kinds, **layouts)(waiting)
+            return lowering
+
+        return enter
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor)
@@ -51,35 +84,42 @@ class TorchAdapter(Adapter):
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
         shapes: dict[int, tuple[int, ...]] = {}
         for call in calls:
-            entry = self.table.get(type(call.module))
-            own = call.module.own_parameters()
-            if entry is None:  # a user's own build hook: PyTorch has no inference for it
-                shapes.update({id(p): p.shape.known() for p in own.values() if p.shape.is_known})
-                continue
-            if isinstance(call.module, nn.BatchNorm):
-                binding.memory.setdefault("ranks", {})[id(call.module)] = call.inputs[0].ndim
-            with torch.device("meta"):
-                probe = entry[0](call.module, binding)
-                probe.__dict__.pop("fill", None)
-                probe.initialize_parameters(*(meta(spec) for spec in call.inputs))
-            shapes.update({id(p): tuple(getattr(probe, name).shape) for name, p in own.items()})
+            native, own = binding.natives[id(call.module)], call.module.own_parameters()
+            inputs = binding.memory.setdefault("inputs", {})[id(call.module)] = tuple(map(meta, call.inputs))
+            slots = [s for p in own.values() for s in binding.slots[id(p)] if s.module is call.module]
+            if isinstance(native, Deferred) and not isinstance(native, Described):
+                inferred = native.inferred(inputs, {})[0]
+                shapes.update({id(slot.parameter): inferred[slot.native_name] for slot in slots})
+            else:  # PyTorch has no inference for it: a rule, or a user's own build hook
+                known = [slot for slot in slots if slot.parameter.shape.is_known]
+                shapes.update({id(slot.parameter): slot.native_shape() for slot in known})
         return shapes
 
     def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
         for module in modules:
             native = binding.natives[id(module)]
-            if not isinstance(native, LazyModuleMixin) or not native.has_uninitialized_params():
-                continue
-            given = sample(module, binding)
-            native._infer_parameters(native, () if given is None else (given,))
+            inputs = self._fitting(binding, module, native)
+            if inputs is not None:
+                native._infer_parameters(native, inputs)
+
+    def _fitting(self, binding: Binding, module: nn.Module, native: Any) -> tuple[Any, ...] | None:
+        """Return inputs from which a native module takes its sizes; None if it has them or can't."""
+        if not isinstance(native, Deferred) or not native.has_uninitialized_params():
+            return None
+        if isinstance(native, Described):
+            return ()
+        shape = module.fitting_input(binding.options)
+        known = binding.memory.get("inputs", {}).get(id(module))
+        return known if shape is None else (meta(TensorSpec(shape)),)
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
-        # Classes are settled before the call: torch.compile would break its graph at the change.
-        for key, rank in binding.memory.pop("ranks", {}).items():
-            if hasattr(binding.natives[key], "become"):
-                binding.natives[key].become(rank)
-        native = binding.native(module)
-        return compiled(native) if binding.options.compile else native
+        return bound_call(binding, module, signature, bool(binding.options.compile))
+
+    def forget_traces(self, binding: Binding) -> None:
+        binding.memory.pop("compiled", None)
+
+    def set_attribute(self, native: Any, name: str, value: Any) -> bool:
+        return not is_taken(name) and super().set_attribute(native, name, value)
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():
@@ -99,7 +139,7 @@ class TorchAdapter(Adapter):
         return not is_lazy(self.parameter(slot))
 
     def parameter(self, slot: Slot) -> Any:
-        return getattr(slot.owner, slot.native_name)
+        return held(slot.owner, slot.native_name)
 
     def read(self, slot: Slot) -> Array:
         return self.to_numpy(self.parameter(slot))
@@ -130,8 +170,11 @@ class TorchAdapter(Adapter):
         trained = [p for p in module.parameters().values() if p.trainable]
         slots = [p._slot for p in trained if p._slot is not None]
         tensors = [self.parameter(slot) for slot in slots]
-        value = loss(binding.native(module)(*inputs))
-        found: Any = map(torch.zeros_like, tensors)
-        if value.requires_grad:
-            found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
+        call = bound_call(binding, module, signature, compile=False)
+        with torch.inference_mode(False), torch.enable_grad():
+            # Inference tensors can't be saved for the backward pass.
+            value = loss(call(*[x.clone() if torch.is_tensor(x) and x.is_inference() else x for x in inputs]))
+            found: Any = map(torch.zeros_like, tensors)
+            if value.requires_grad:
+                found = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
         return {id(slot.parameter): self.to_numpy(g) for slot, g in zip(slots, found)}

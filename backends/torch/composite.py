@@ -5,75 +5,77 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.parameter import is_lazy
 
 from isomorph import nn
-from isomorph.adapter import Binding, TensorSpec, native_class
+from isomorph.adapter import Binding, Tree, native_class
 from isomorph.errors import LayerNotSupportedError
 
-from .deferral import Deferred, declare, fill_later
+from .deferral import Held, deferred, reduce_made
+from .framework import creating
 
-
-class DeferredComposite(Deferred):
-    """A user's module with parameters of its own, sized by its build hook."""
-
-    def initialize_parameters(self: Any, *inputs: Any, **named: Any) -> None:
-        """Let the build hook size the parameters, then fill them."""
-        if not self.has_uninitialized_params():
-            return
-        module = self.__dict__["description"]
-        specs = tuple(as_spec(value) for value in (*inputs, *named.values()))
-        module.fill(specs)
-        for name, parameter in module.own_parameters().items():
-            if is_lazy(getattr(self, name)):
-                getattr(self, name).materialize(parameter.shape.known())
-        self.reset_parameters()
-        self.__dict__.pop("description")
+# What only users of a torch.nn.Module call: PyTorch itself goes on without these on an inner module.
+_GIVEN_UP = frozenset(
+    {"bfloat16", "compile", "cpu", "cuda", "double", "extra_repr", "float", "forward", "half", "ipu", "mtia"}
+    | {"requires_grad_", "share_memory", "to_empty", "type", "xpu", "zero_grad"}
+)
+_ATTRIBUTES = frozenset(vars(torch.nn.Module()))
 
 
 def compose(module: nn.Module, attributes: dict[str, Any], binding: Binding) -> Any:
     """Return the native module of a user's; see `Adapter.compose`."""
-    _refuse_taken_names(module)
-    plain = native_class(torch.nn.Module, module, {"forward": type(module).forward, "training": True})
-    own = module.own_parameters()
-    cls = type(f"Lazy{plain.__name__}", (DeferredComposite, plain), {}) if own else plain
+    _refuse_taken_names(module, attributes)
+    inside = {name for name, value in attributes.items() if isinstance(value, torch.nn.Module)}
+    taken = {name for name in (*inside, *module.own_parameters()) if hasattr(torch.nn.Module, name)}
+    cls = composite_class(type(module), *sorted(taken))
     native: Any = cls.__new__(cls)
-    (LazyModuleMixin if own else torch.nn.Module).__init__(native)
-    for name, value in attributes.items():
-        if isinstance(value, torch.nn.Module) and hasattr(torch.nn.Module, name):
+    with creating(binding.options):
+        torch.nn.Module.__init__(native)
+        for name, value in attributes.items():
+            setattr(native, name, value)
+        return deferred(native, module, binding)
+
+
+def composite_class(user: Any, *taken: str) -> Any:
+    """Return the native class of a user's, one for each.
+
+    Args:
+        user: The class.
+        taken: Names of its parameters and modules that `torch.nn.Module` has for methods.
+    """
+    made = (composite_class, user, *taken)
+    for cls in user.__subclasses__():
+        if vars(cls).get("_made") == made:
+            return cls
+    own = {name: vars(cls)[name] for cls in user.__mro__[::-1] for name in _defined(cls) if name in _GIVEN_UP}
+    namespace = {"training": True, "__reduce_ex__": reduce_made, "_made": made}
+    held = {name: Held(name) for name in taken}
+    return native_class(
+        torch.nn.Module, object.__new__(user), {**namespace, **own, **held}, calls=("forward",)
+    )
+
+
+def is_taken(name: str) -> bool:
+    """Return whether PyTorch needs a name on each module for itself."""
+    return name in _ATTRIBUTES or (hasattr(torch.nn.Module, name) and name not in _GIVEN_UP)
+
+
+def _defined(cls: type) -> tuple[str, ...]:
+    """Return the names that a user's class defines, without Python's own; none for a class of ours."""
+    if cls is object or cls in Tree._describing:
+        return ()
+    return tuple(name for name in vars(cls) if not name.startswith("__") and name != "forward")
+
+
+def _refuse_taken_names(module: nn.Module, attributes: dict[str, Any]) -> None:
+    """Raise if the user's module defines what PyTorch needs: that one would be called."""
+    methods = [name for cls in type(module).__mro__ for name in _defined(cls)]
+    kinds = {"method": methods, "attribute": [*attributes, *module.own_parameters()]}
+    for kind, names in kinds.items():
+        for name in filter(is_taken, names):
             raise LayerNotSupportedError.at(
                 module.label,
                 "torch",
-                f"an attribute named {name!r}",
-                f"torch.nn.Module.{name} exists already. Rename the attribute.",
+                f"{'a method' if kind == 'method' else 'an attribute'} named {name!r}",
+                f"torch.nn.Module.{name} exists already. Rename the {kind}.",
                 f"name.{name}",
             )
-        setattr(native, name, value)
-    for name, parameter in own.items():
-        declare(native, name, parameter, binding)
-    if own:
-        native.__dict__["cls_to_become"] = plain
-        native.__dict__["description"] = module
-        fill_later(native, module, binding)
-    return native
-
-
-def as_spec(value: Any) -> Any:
-    """Return a tensor's shape and type; other values as they are."""
-    return TensorSpec(tuple(value.shape), str(value.dtype)[6:]) if isinstance(value, torch.Tensor) else value
-
-
-def _refuse_taken_names(module: nn.Module) -> None:
-    """Raise if the user's class defines what `torch.nn.Module` defines: that one would be called."""
-    ours = (object, *nn.Module.__mro__, nn.ModuleList, nn.ModuleDict, nn.Sequential)
-    for cls in type(module).__mro__:
-        for name in () if cls in ours else vars(cls):
-            if name[0] != "_" and name not in ("forward", "extra_repr") and hasattr(torch.nn.Module, name):
-                raise LayerNotSupportedError.at(
-                    module.label,
-                    "torch",
-                    f"a method named {name!r}",
-                    f"torch.nn.Module.{name} exists already. Rename the method.",
-                    f"name.{name}",
-                )

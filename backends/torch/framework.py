@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-from isomorph.adapter import Array, Binding, Options, TensorSpec
+from isomorph.adapter import Array, Options, TensorSpec
 from isomorph.errors import InvalidArgumentError
 
 
@@ -28,11 +30,24 @@ def device_of(options: Options) -> Any:
         ) from cause
 
 
-def factory(binding: Binding) -> dict[str, Any]:
+@contextmanager
+def creating(options: Options) -> Iterator[None]:
+    """Make parameters that can be trained, on the options' device, wherever a call stands.
+
+    What is made in inference mode can't be trained later, and `torch.device` is a mode too.
+    """
+    with torch.inference_mode(False), torch.no_grad(), device_of(options):
+        yield
+
+
+def factory(options: Options) -> dict[str, Any]:
     """Return where and in which type parameters are made."""
-    meta = torch.get_default_device().type == "meta"
-    device = torch.device("meta") if meta else device_of(binding.options)
-    return {"device": device, "dtype": getattr(torch, binding.options.dtype)}
+    return {"device": device_of(options), "dtype": getattr(torch, options.dtype)}
+
+
+def as_spec(value: Any) -> TensorSpec:
+    """Return a tensor's shape and type."""
+    return TensorSpec(tuple(value.shape), str(value.dtype)[6:])
 
 
 def meta(spec: Any) -> Any:

@@ -14,7 +14,7 @@ from isomorph.conformance.mutants import Patch, mutant
 
 from . import deferral, windows
 from .adapter import TorchAdapter
-from .nn import activations, conv, dense, flatten, norm, pooling
+from .nn import activations, conv, pooling
 
 mutant = functools.partial(mutant, of="torch")
 
@@ -43,29 +43,18 @@ def allocates_at_construct(patch: Patch) -> None:
 def native_is_a_stand_in(patch: Patch) -> None:
     """Dense is lowered to a module that computes alike and is no Linear."""
 
-    class StandIn(deferral.Deferred, torch.nn.Module):
+    class StandIn(torch.nn.Module):
         def __init__(self, layer: Any, binding: Any) -> None:
             super().__init__()
-            for name, parameter in layer.own_parameters().items():
-                deferral.declare(self, name, parameter, binding)
-            self.bias = getattr(self, "bias", None)
+            self.weight = self.bias = None
             self.activation = activations.activation_of(layer.activation, binding)
-
-        def initialize_parameters(self: Any, x: Any) -> None:
-            if self.has_uninitialized_params():
-                self.weight.materialize((self.units, x.shape[-1]))
-                if self.bias is not None:
-                    self.bias.materialize((self.units,))
-                self.reset_parameters()
 
         def forward(self: Any, x: Any) -> Any:
             y = F.linear(x, self.weight, self.bias)
             return y if self.activation is None else self.activation(y)
 
     def lower(layer: Any, binding: Any) -> Any:
-        native = StandIn(layer, binding)
-        native.units = layer.units
-        return deferral.fill_later(native, layer, binding)
+        return deferral.deferred(StandIn(layer, binding), layer, binding)
 
     patch.item(TorchAdapter.table, nn.Dense, (lower, {}))
 
@@ -74,12 +63,6 @@ def native_is_a_stand_in(patch: Patch) -> None:
 def type_is_ignored(patch: Patch) -> None:
     """Parameters are made in single precision, whatever the net's type."""
 
-    def single(original: Any, binding: Any) -> dict[str, Any]:
-        return {**original(binding), "dtype": torch.float32}
-
-    patch.around(deferral, "factory", single)
-    for family in (conv, dense, norm):
-        patch(family, "factory", deferral.factory)
     patch.around(deferral, "tensor", lambda tensor, array: tensor(array).float())
 
 
@@ -185,7 +168,7 @@ def channels_stay_first(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(flatten, "moves_channels", lambda *_: False)
+    patch(nn.Flatten, "moves_channels", lambda *_: False)
 
 
 @mutant(kills="layers.embedding.negative-index")
@@ -230,9 +213,11 @@ def statistics_are_constants(patch: Patch) -> None:
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A compiled call goes on with the values that it was compiled with."""
 
-    def runner(original: Any, self: Any, binding: Any, module: Any) -> Any:
+    def runner(original: Any, self: Any, binding: Any, module: Any, signature: Any) -> Any:
         compiled = binding.options.compile and all(each.is_ready for each in module.state().values())
-        return copy.deepcopy(binding.native(module)) if compiled else original(self, binding, module)
+        return (
+            copy.deepcopy(binding.native(module)) if compiled else original(self, binding, module, signature)
+        )
 
     patch.around(TorchAdapter, "runner", runner)
 

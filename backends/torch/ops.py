@@ -10,11 +10,14 @@ import torch.nn.functional as F  # noqa: N812 - the name PyTorch's own documenta
 
 from isomorph.adapter import Ops, Tensor
 
+from .arrays import beside
+
 Axes = int | tuple[int, ...] | None
 
 
 def _scalars(a: Any, b: Any) -> tuple[Any, Any]:
     """Return both as tensors; a number takes the other's type."""
+    a, b = beside(a, b)
     if not isinstance(a, torch.Tensor):
         b, a = _scalars(b, a)
     elif not isinstance(b, torch.Tensor):
@@ -48,7 +51,7 @@ class TorchOps(Ops):
         return torch.minimum(*_scalars(a, b))
 
     def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        return torch.where(condition, a, b)
+        return torch.where(*beside(condition, a, b))
 
     def negative(self, x: Tensor) -> Tensor:
         return -x
@@ -109,10 +112,10 @@ class TorchOps(Ops):
         return torch.amax(x, _axes(x, axis), keepdim=keepdims)
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.matmul(a, b)
+        return torch.matmul(*beside(a, b))
 
     def einsum(self, equation: str, *operands: Tensor) -> Tensor:
-        return torch.einsum(equation, *operands)
+        return torch.einsum(equation, *beside(*operands))
 
     def shape(self, x: Tensor) -> tuple[Any, ...]:
         return tuple(x.shape)
@@ -133,10 +136,10 @@ class TorchOps(Ops):
         return torch.permute(x, axes)
 
     def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return torch.cat(list(tensors), axis)
+        return torch.cat(beside(*tensors), axis)
 
     def stack(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        return torch.stack(list(tensors), axis)
+        return torch.stack(beside(*tensors), axis)
 
     def split(self, x: Tensor, sizes: tuple[int, ...], axis: int) -> list[Tensor]:
         return list(torch.split(x, sizes, axis))

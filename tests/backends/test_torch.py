@@ -186,12 +186,3 @@ def test_state_dict_with_statistics_loads_before_the_first_data():
     expected = trained(IMAGES)
     fresh.native.load_state_dict(trained.native.state_dict())
     torch.testing.assert_close(fresh.eval()(IMAGES), expected)
-
-
-def test_a_method_that_torch_has_too_is_refused():
-    class Halves(MLP):
-        def half(self, x):
-            return x / 2
-
-    with pytest.raises(NotImplementedError, match=r"half.*\n.*Rename"):
-        Halves().to("torch")

@@ -17,8 +17,7 @@ class Flatten(NumpyModule):
     """Axes made one, in the order channels, height, width."""
 
     def __init__(self, layer: nn.Flatten, binding: Binding) -> None:
-        self.layer, self.options = layer, binding.options
+        self.moves, self.start_axis = layer.moves_channels(3, binding.options), layer.start_axis
 
     def __call__(self, x: Array) -> Array:
-        moved = np.moveaxis(x, -1, 1) if self.layer.moves_channels(x.ndim, self.options) else x
-        return flat(moved, self.layer.start_axis)
+        return flat(np.moveaxis(x, -1, 1) if self.moves and x.ndim > 2 else x, self.start_axis)

@@ -10,7 +10,7 @@ from isomorph import nn
 from isomorph.adapter import Array, Binding
 
 from ..adapter import NumpyAdapter
-from ..framework import NumpyModule, last
+from ..framework import NumpyModule
 
 
 @NumpyAdapter.lowers(nn.BatchNorm)
@@ -23,7 +23,7 @@ class BatchNorm(NumpyModule):
     running_var: Any = None
 
     def __init__(self, layer: nn.BatchNorm, binding: Binding) -> None:
-        self.eps, self.momentum, self.channels_last = layer.eps, layer.momentum, last(binding)
+        self.eps, self.momentum, self.channels_last = layer.eps, layer.momentum, binding.options.channels_last
 
     def __call__(self, x: Array) -> Array:
         axis = x.ndim - 1 if self.channels_last else 1

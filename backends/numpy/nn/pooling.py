@@ -11,7 +11,7 @@ from isomorph import nn
 from isomorph.adapter import Array, Binding
 
 from ..adapter import NumpyAdapter
-from ..framework import NumpyModule, last
+from ..framework import NumpyModule
 from ..windows import Images, padded, windows
 
 
@@ -42,7 +42,7 @@ class GlobalAvgPool2d(NumpyModule):
     """The mean of each channel."""
 
     def __init__(self, layer: nn.GlobalAvgPool2d, binding: Binding) -> None:
-        self.axes, self.keepdims = ((1, 2) if last(binding) else (2, 3)), layer.keepdims
+        self.axes, self.keepdims = ((1, 2) if binding.options.channels_last else (2, 3)), layer.keepdims
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(x.mean(self.axes, keepdims=self.keepdims))

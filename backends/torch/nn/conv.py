@@ -12,8 +12,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TorchAdapter
-from ..deferral import Deferred, channels_last_of, fill_later
-from ..framework import factory
+from ..deferral import Deferred
 from ..windows import pads_itself, same_pads
 from .activations import activation_of
 
@@ -79,7 +78,7 @@ class LazyConv2dExtras(Deferred, _ConvExtras, torch.nn.LazyConv2d):
 def conv(layer: Any, binding: Binding) -> Any:
     """Lower a convolution: to the plain class where that does all the layer asks for."""
     same = pads_itself(layer)
-    plain = not (same or channels_last_of(binding) or layer.activation)
+    plain = not (same or binding.options.channels_last or layer.activation)
     kinds = (LazyConv1d, LazyConv2d) if plain else (LazyConv1dExtras, LazyConv2dExtras)
     native: Any = kinds[layer.spatial - 1](
         layer.out_channels,
@@ -89,9 +88,8 @@ def conv(layer: Any, binding: Binding) -> Any:
         layer.dilation,
         layer.groups,
         layer.bias is not None,
-        **factory(binding),
     )
     if not plain:
-        native.channels_last, native.same = channels_last_of(binding), same
+        native.channels_last, native.same = binding.options.channels_last, same
         native.activation = activation_of(layer.activation, binding)
-    return fill_later(native, layer, binding)
+    return native

@@ -12,8 +12,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TorchAdapter
-from ..deferral import Deferred, fill_later
-from ..framework import factory
+from ..deferral import Deferred
 from .activations import activation_of
 
 SCRIPTS = {nn.Dense: 'torch.nn.Linear(parameters["weight"].shape[1], {units}, {has_bias})'}
@@ -52,7 +51,7 @@ class LazyActivatedLinear(Deferred, _Activated, torch.nn.LazyLinear):
 def dense(layer: nn.Dense, binding: Binding) -> Any:
     """Lower Dense."""
     kind = LazyLinear if layer.activation is None else LazyActivatedLinear
-    native: Any = kind(layer.units, layer.bias is not None, **factory(binding))
+    native: Any = kind(layer.units, layer.bias is not None)
     if layer.activation is not None:
         native.activation = activation_of(layer.activation, binding)
-    return fill_later(native, layer, binding)
+    return native

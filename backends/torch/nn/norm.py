@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TorchAdapter
-from ..deferral import Deferred, channels_last_of, declare, fill_later
-from ..framework import factory
+from ..deferral import Deferred
 
 SCRIPTS = {
     nn.BatchNorm: "kind(x.shape[1], {eps}, {momentum}, {affine})",
@@ -20,7 +21,7 @@ SCRIPTS = {
 }
 
 
-class _ChannelsLastNorm:
+class _ChannelsLast:
     """Batch normalization of the last axis."""
 
     def forward(self: Any, x: Any) -> Any:
@@ -28,24 +29,41 @@ class _ChannelsLastNorm:
         return super().forward(x.movedim(-1, 1)).movedim(1, -1)  # type: ignore[misc]
 
 
+class BatchNorm1d(_ChannelsLast, torch.nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` of the last axis."""
+
+
+class BatchNorm2d(_ChannelsLast, torch.nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` of the last axis."""
+
+
+class BatchNorm3d(_ChannelsLast, torch.nn.BatchNorm3d):
+    """`torch.nn.BatchNorm3d` of the last axis."""
+
+
 _NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
-_NORMS_LAST = tuple(type(cls.__name__, (_ChannelsLastNorm, cls), {}) for cls in _NORMS)
+_NORMS_LAST = (BatchNorm1d, BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
-class LazyBatchNorm(
-    Deferred, torch.nn.modules.batchnorm._LazyNormBase, torch.nn.modules.batchnorm._BatchNorm
-):
-    """Batch normalization of a rank that only the first input tells.
+def any_rank(x: Any) -> None:
+    """Accept every rank; PyTorch's classes check theirs, and compute all."""
 
-    With known channels it has values before that; it then turns into `BatchNorm1d`, `2d` or `3d`
-    at its first call.
-    """
+
+class _LazyNorm(_LazyNormBase, _BatchNorm):
+    """A lazy batch normalization of a rank that only the first input tells."""
 
     channels_last = False
 
     def initialize_parameters(self, x: Any) -> None:  # type: ignore[override]
-        """Infer the channels, and the class to become."""
+        """Infer the channels."""
         super().initialize_parameters(x.movedim(-1, 1) if self.channels_last else x)
+
+
+class LazyBatchNorm(Deferred, _LazyNorm):
+    """Turns into `BatchNorm1d`, `2d` or `3d`, by its first input's rank, at its first call.
+
+    With known channels it has values before that. Later inputs may be of any rank.
+    """
 
     def forward(self, x: Any) -> Any:
         """Become the class of the input's rank, and call it."""
@@ -57,35 +75,35 @@ class LazyBatchNorm(
         if "_initialize_hook" in self.__dict__:  # its values came from a file, not from inference
             self._initialize_hook.remove()
             self._load_hook.remove()
-        last = self.channels_last and rank > 2
-        self.__class__ = (_NORMS_LAST if last else _NORMS)[rank - 2]  # type: ignore[assignment]
-
-    def _check_input_dim(self, x: Any) -> None:
-        """Accept every rank."""
+            del self._initialize_hook, self._load_hook
+        self._check_input_dim = any_rank
+        kinds = _NORMS_LAST if self.channels_last else _NORMS
+        self.__class__ = kinds[min(max(rank, 2), 5) - 2]  # type: ignore[assignment]
 
 
 @TorchAdapter.lowers(nn.BatchNorm)
 def batch_norm(layer: nn.BatchNorm, binding: Binding) -> Any:
     """Lower BatchNorm."""
-    native = LazyBatchNorm(layer.eps, layer.momentum, layer.affine, **factory(binding))
-    native.channels_last = channels_last_of(binding)
-    return fill_later(native, layer, binding)
+    native = LazyBatchNorm(layer.eps, layer.momentum, layer.affine)
+    native.channels_last = binding.options.channels_last
+    return native
 
 
-class LazyLayerNorm(Deferred, torch.nn.LayerNorm):
+class _LazyLayerNorm(LazyModuleMixin, torch.nn.LayerNorm):
     """`torch.nn.LayerNorm` of a size that the first input tells; PyTorch 2.13 has none."""
 
     cls_to_become = torch.nn.LayerNorm
 
     def initialize_parameters(self, x: Any) -> None:  # type: ignore[override]
         """Infer the last axis's size."""
-        if self.normalized_shape == (0,):
-            self.normalized_shape = (x.shape[-1],)
-            waiting = [parameter for parameter in self.parameters() if is_lazy(parameter)]
-            for parameter in waiting:
+        self.normalized_shape = (x.shape[-1],)
+        for parameter in self.parameters():
+            if is_lazy(parameter):
                 parameter.materialize(self.normalized_shape)  # type: ignore[attr-defined]
-            if waiting or not self.elementwise_affine:
-                self.reset_parameters()
+
+
+class LazyLayerNorm(Deferred, _LazyLayerNorm):
+    """A lazy LayerNorm with Isomorph's initial values."""
 
 
 @TorchAdapter.lowers(nn.LayerNorm)
@@ -93,6 +111,4 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
     native = LazyLayerNorm(0, layer.eps, elementwise_affine=False)
     native.elementwise_affine = layer.affine
-    for name, parameter in layer.own_parameters().items():
-        declare(native, name, parameter, binding)
-    return fill_later(native, layer, binding)
+    return native

@@ -12,7 +12,6 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TorchAdapter
-from ..deferral import channels_last_of
 from ..windows import same_pads
 
 SCRIPTS = {
@@ -27,7 +26,11 @@ class Pool2d(torch.nn.Module):
 
     def __init__(self, pool: Any, layer: Any, binding: Binding) -> None:
         super().__init__()
-        self.pool, self.same, self.channels_last = pool, layer.padding == "same", channels_last_of(binding)
+        self.pool, self.same, self.channels_last = (
+            pool,
+            layer.padding == "same",
+            binding.options.channels_last,
+        )
         self.window = layer.kernel_size, layer.stride
         self.mean = isinstance(layer, nn.AvgPool2d)
 
@@ -52,7 +55,7 @@ def pool(layer: Any, binding: Binding) -> Any:
     else:
         counted = layer.count_include_pad or layer.padding == "same"
         native = torch.nn.AvgPool2d(layer.kernel_size, layer.stride, padding, count_include_pad=counted)
-    plain = layer.padding != "same" and not channels_last_of(binding)
+    plain = layer.padding != "same" and not binding.options.channels_last
     return native if plain else Pool2d(native, layer, binding)
 
 
@@ -71,4 +74,4 @@ class GlobalAvgPool2d(torch.nn.Module):
 @TorchAdapter.lowers(nn.GlobalAvgPool2d)
 def global_avg_pool(layer: nn.GlobalAvgPool2d, binding: Binding) -> Any:
     """Lower GlobalAvgPool2d."""
-    return GlobalAvgPool2d((1, 2) if channels_last_of(binding) else (2, 3), layer.keepdims)
+    return GlobalAvgPool2d((1, 2) if binding.options.channels_last else (2, 3), layer.keepdims)
