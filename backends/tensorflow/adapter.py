@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from isomorph.adapter import (
     Array,
     Binding,
     Call,
+    Layout,
+    Lowering,
     Options,
     Signature,
     Slot,
@@ -23,20 +26,39 @@ from isomorph.adapter import (
 
 from .calls import runner
 from .composite import Composite, Net, compose
-from .deferral import TransposedView, input_shape, relative_path, storage, sufficient_shape, weights_of
+from .deferral import TransposedView, attach, build, input_shape, relative_path, storage, weights_of
 from .framework import device_of, keras, tf
 from .ops import SymbolicOps, TensorFlowOps
+
+L = TypeVar("L", bound=Lowering)
+# How many kinds of calls a net keeps compiled, over all its modes; the oldest goes.
+RUNNERS = 256
 
 
 class TensorFlowAdapter(Adapter):
     """Lowers nets to `keras.Model` and `keras.layers`."""
 
     name = "tensorflow"
+    specializes = True
+    opens_batch = True
     scripts: ClassVar[dict[type, str]] = {}
 
     def __init__(self) -> None:
         self.ops = TensorFlowOps()
         register(keras.KerasTensor, SymbolicOps())
+
+    @classmethod
+    def lowers(cls, *kinds: type, **layouts: Layout) -> Callable[[L], L]:
+        enter = super().lowers(*kinds, **layouts)
+
+        def entered(lowering: L) -> L:
+            def lower(layer: Any, binding: Binding) -> Any:
+                return attach(lowering(layer, binding), layer, binding, layouts)
+
+            enter(lower)
+            return lowering
+
+        return entered
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, (tf.Tensor, tf.Variable, keras.Variable, keras.KerasTensor, TransposedView))
@@ -62,7 +84,6 @@ class TensorFlowAdapter(Adapter):
 
     def set_attribute(self, native: Any, name: str, value: Any) -> bool:
         native.hold(name, value, False)
-        native.forget_traces()
         return True
 
     def infer(self, binding: Binding, calls: list[Call]) -> dict[int, tuple[int, ...]]:
@@ -74,7 +95,9 @@ class TensorFlowAdapter(Adapter):
                 continue
             # A second, unbuilt layer runs Keras's own `build`; its `add_weight` only takes notes.
             scratch = binding.scratch(probe=(binding, found))
-            scratch.native(call.module).build(input_shape(call, binding.options))
+            shape = input_shape(call, binding.options)
+            binding.memory.setdefault("inputs", {})[id(call.module)] = shape
+            build(scratch.native(call.module), call.module, binding.options, shape)
         return found
 
     def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:
@@ -82,8 +105,8 @@ class TensorFlowAdapter(Adapter):
             native = binding.natives[id(module)]
             if isinstance(native, Composite):
                 native.add_parameters()
-            elif not native.built:
-                native.build(sufficient_shape(module, binding.options))
+            elif isinstance(native, keras.layers.Layer):
+                build(native, module, binding.options)
         for _, module in reversed(list(binding.root.named_modules())):
             native = binding.natives.get(id(module))
             if isinstance(native, Net) and not native.built:
@@ -92,10 +115,23 @@ class TensorFlowAdapter(Adapter):
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         # A net that goes back and forth between its modes is traced once for each.
         kept = binding.memory.setdefault("runners", {})
-        key = (id(module), *(each.training for _, each in module.named_modules()))
-        if key not in kept:
-            kept[key] = runner(binding, module)
+        modes = tuple(each.training for _, each in module.named_modules())
+        is_open = not signature.asks
+        shapes = [spec.shape[1:] if is_open and spec.ndim > 1 else spec.shape for spec in signature.specs]
+        kinds = tuple(zip(shapes, [spec.dtype for spec in signature.specs]))
+        key = (id(module), modes, signature.structure, signature.asks, kinds)
+        try:
+            known = key in kept
+        except TypeError:  # what can't be hashed can't be a constant of a trace
+            return runner(binding, module, replace(signature, asks=frozenset({"len"})))
+        if not known:
+            while len(kept) >= RUNNERS:
+                del kept[next(iter(kept))]
+            kept[key] = runner(binding, module, signature)
         return kept[key]  # type: ignore[no-any-return]
+
+    def forget_traces(self, binding: Binding) -> None:
+        binding.memory.pop("runners", None)
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():

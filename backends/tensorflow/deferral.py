@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from isomorph import nn
-from isomorph.adapter import Array, Binding, Call, Options, Slot, TensorSpec
+from isomorph.adapter import Array, Binding, Call, Options, Slot, TensorSpec, by_position
+from isomorph.errors import DeferredInitializationError, StructureError
 
-from .calls import is_bound
 from .framework import check_device, device_of, keras, tf
+from .saving import Saved
 
 # Keras 3.15 does not offer it publicly.
 from keras.src.backend.common.stateless_scope import in_stateless_scope  # isort: skip
 
 Axes = tuple[int, ...] | None
+
+# Whether the call under way is a bound one: the description's mode decides, not Keras's.
+is_bound: ContextVar[bool] = ContextVar("isomorph_keras_bound", default=False)
 
 
 def storage(binding: Binding, parameter: nn.Parameter) -> Slot:
@@ -37,7 +43,7 @@ def _inverse(axes: Axes) -> Axes:
 
 
 class TransposedView:
-    """A variable of a tied layer, seen in this layer's own order of axes."""
+    """A variable seen in another order of axes: that of a tied layer, or the canonical one."""
 
     def __init__(self, variable: Any, axes: tuple[int, ...]) -> None:
         self.variable, self.axes = variable, axes
@@ -57,72 +63,177 @@ class TransposedView:
         self.variable.assign(tf.transpose(value, _inverse(self.axes)))
 
 
-class ParameterLaw(keras.initializers.Initializer):  # type: ignore[misc]
-    """Gives a Keras variable the values of the parameter it is bound to."""
+class UnbuiltError(DeferredInitializationError, AttributeError):
+    """A weight was read before its layer was built; Keras takes it as an attribute that is not there."""
 
-    def __init__(self, binding: Binding, module: nn.Module, name: str, axes: Axes = None) -> None:
-        self.binding, self.module, self.name, self.axes = binding, module, name, axes
 
-    def clone(self) -> nn.ParameterLaw:
-        return self
+def canonical(binding: Binding, parameter: nn.Parameter) -> Any:
+    """Return a parameter as a forward reads it: a tensor in the canonical layout.
 
-    def get_config(self) -> dict[str, Any]:
-        return {}
+    A buffer stored in that layout is the variable itself, which can be updated.
+    """
+    variable = binding.memory.get("variables", {}).get(id(parameter))
+    if variable is None:
+        reason = "Its layer is not built: call the net on data, or build the native model, first."
+        raise UnbuiltError.at(parameter.name, parameter.shape, reason)
+    axes = _inverse(storage(binding, parameter).axes)
+    if isinstance(parameter, nn.Buffer) and axes is None:
+        return variable
+    value = tf.convert_to_tensor(variable)
+    return value if axes is None else tf.transpose(value, axes)
 
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The parameter of the description."""
-        return vars(self.module)[self.name]  # type: ignore[no-any-return]
 
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+def _values(binding: Binding, parameter: nn.Parameter) -> Callable[..., Any]:
+    """Return what Keras calls an initializer: it gives the values that the parameter is bound to."""
+
+    def values(shape: Any, dtype: Any = None) -> Any:
         # Keras asks for placeholders in its symbolic passes, and once more for the values.
         if in_stateless_scope():
             return tf.zeros(shape, dtype)
         with tf.init_scope():
-            axes = storage(self.binding, self.parameter).axes
-            values = self.parameter.take()
+            axes = storage(binding, parameter).axes
+            array = parameter.take()
             # By `tf.transpose` or `tf.constant` TensorFlow 2.21 would copy the array once more.
-            return tf.constant(values) if axes is None else tf.raw_ops.Transpose(x=values, perm=axes)
+            return tf.constant(array) if axes is None else tf.raw_ops.Transpose(x=array, perm=axes)
 
-    def variable(self, layer: Any, create: Callable[..., Any], shape: Any, **options: Any) -> Any:
-        """Return the parameter's variable: the one of a layer it is tied to, else a new one."""
-        parameter, memory = self.parameter, self.binding.memory
-        canonical = _ordered(tuple(shape), _inverse(self.axes))
-        if "probe" in memory:
-            binding, found = memory["probe"]
-            found[id(parameter)] = _ordered(canonical, storage(binding, parameter).axes)
-            return None
-        parameter.shape = canonical
-        place, variables = storage(self.binding, parameter), memory.setdefault("variables", {})
-        if id(parameter) not in variables:
-            with device_of(self.binding.options):
-                shape, is_frozen = place.native_shape(), not parameter.trainable
-                variables[id(parameter)] = create(shape=shape, initializer=self, **options)
-                if is_frozen:
-                    variables[id(parameter)].trainable = False
-        variable = variables[id(parameter)]
-        if place.axes == self.axes:
-            return variable
-        setattr(layer, f"tied_{self.name}", variable)
-        stored, wanted = (_ordered(range(len(canonical)), axes) for axes in (place.axes, self.axes))
-        return TransposedView(variable, tuple(stored.index(axis) for axis in wanted))
+    return values
 
 
-class Deferred:
-    """What our layers add to Keras's: variables that are bound to parameters."""
+def variable_of(binding: Binding, parameter: nn.Parameter, create: Callable[..., Any], **options: Any) -> Any:
+    """Return the parameter's variable: the one of a layer it is tied to, else a new one."""
+    variables = binding.memory.setdefault("variables", {})
+    if id(parameter) not in variables:
+        is_buffer, is_frozen = isinstance(parameter, nn.Buffer), not parameter.trainable
+        options |= {"dtype": parameter.dtype, "trainable": not is_buffer}
+        with device_of(binding.options):
+            shape = storage(binding, parameter).native_shape()
+            keep(binding, parameter, create(shape=shape, initializer=_values(binding, parameter), **options))
+            if is_frozen and not is_buffer:
+                variables[id(parameter)].trainable = False
+    return variables[id(parameter)]
+
+
+def keep(binding: Binding, parameter: nn.Parameter, variable: Any) -> None:
+    """Enter a variable as the one that holds a parameter."""
+    if isinstance(parameter, nn.Buffer):
+        variable.update = variable.assign  # as a forward calls it
+    # NumPy would ask for the values of what stands on its right.
+    variable.__array_priority__ = 100
+    binding.memory.setdefault("variables", {})[id(parameter)] = variable
+
+
+class Deferred(Saved):
+    """What every native layer of ours adds to Keras's: its weights are bound to parameters.
+
+    A weight that `build` adds under the native name of a parameter holds that parameter; the
+    layer's other weights are its own.
+    """
 
     _isomorph_training = False
+    _isomorph_places: Mapping[str, tuple[str, Axes]] = {}
 
-    def add_weight(self, *args: Any, shape: Any = None, initializer: Any = None, **options: Any) -> Any:
-        """Add a weight, bound to a parameter where its initializer is."""
+    def add_weight(self, shape: Any = None, *args: Any, name: str | None = None, **options: Any) -> Any:
+        """Add a weight, bound to the parameter that has this native name."""
         create = super().add_weight  # type: ignore[misc]
-        if isinstance(initializer, ParameterLaw):
-            return initializer.variable(self, create, shape, **options)
-        return create(*args, shape=shape, initializer=initializer, **options)
+        if name not in self._isomorph_places:
+            if self._is_probe():
+                return keras.KerasTensor(shape or ())
+            return create(shape, *args, name=name, **options)
+        own, axes = self._isomorph_places[name]
+        binding, module = self.__dict__["_isomorph_source"]
+        parameter, wanted = vars(module)[own], _ordered(tuple(shape or ()), _inverse(axes))
+        if self._is_probe():
+            real, found = binding.memory["probe"]
+            found[id(parameter)] = _ordered(wanted, storage(real, parameter).axes)
+            return keras.KerasTensor(shape)
+        parameter.shape = wanted
+        options = {key: options[key] for key in ("regularizer", "constraint") if key in options}
+        variable = variable_of(binding, parameter, create, name=name, **options)
+        stored = storage(binding, parameter).axes
+        if stored == axes:
+            return variable
+        setattr(self, f"tied_{own}", variable)
+        order = _ordered(range(len(wanted)), stored)
+        return TransposedView(
+            variable, tuple(order.index(axis) for axis in _ordered(range(len(wanted)), axes))
+        )
 
-    def _trains(self, training: bool | None) -> bool | None:
-        """Return the mode: the description's in a bound call, else Keras's."""
-        return self._isomorph_training if is_bound.get() else training
+    def _is_probe(self) -> bool:
+        source = self.__dict__.get("_isomorph_source")
+        return source is not None and "probe" in source[0].memory
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for what Keras's layer does not have: the parameters' canonical names.
+        source = self.__dict__.get("_isomorph_source")
+        parameter = None if source is None else vars(source[1]).get(name)
+        if not isinstance(parameter, nn.Parameter):
+            return object.__getattribute__(self, name)
+        return canonical(source[0], parameter)
+
+    def __call__(self: Any, *inputs: Any, **named: Any) -> Any:
+        source = self.__dict__.get("_isomorph_source")
+        if named and source is not None:
+            context = {key: named.pop(key) for key in ("training", "mask") if key in named}
+            inputs, named = (by_position(source[1], inputs, named) if named else inputs), context
+        if is_bound.get() and self._call_has_training_arg:
+            named.setdefault("training", self._isomorph_training)
+        return super().__call__(*inputs, **named)  # type: ignore[misc]
+
+
+def attach(native: Any, module: nn.Module, binding: Binding, layouts: Mapping[str, Any]) -> Any:
+    """Bind a Keras layer to what it was lowered from; any class of layer will do."""
+    if not isinstance(native, keras.layers.Layer):
+        return native
+    if not isinstance(native, Deferred):
+        native.__class__ = _deferred_class(type(native))
+        if not native.weights:
+            native.name = _name(module) or native.name
+    places = {}
+    for name in module.own_parameters():
+        layout = layouts.get(name, name)
+        own, axes = (layout, None) if isinstance(layout, str) else layout
+        places[own] = (name, axes)
+    # Keras would track what it is given by plain assignment.
+    native.__dict__.update(_isomorph_source=(binding, module), _isomorph_places=places)
+    return native
+
+
+@functools.lru_cache(maxsize=256)
+def _deferred_class(kind: type) -> type:
+    about = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (Deferred, kind), about)
+
+
+def build(native: Any, module: nn.Module, options: Options, shape: Any = None) -> None:
+    """Let a Keras layer build itself, from the shape it was called with or one that suffices."""
+    binding, _ = native.__dict__["_isomorph_source"]
+    if not native.built:
+        shape = binding.memory.get("inputs", {}).get(id(module)) if shape is None else shape
+        native.build(sufficient_shape(module, options) if shape is None else shape)
+    for own, (name, _) in native._isomorph_places.items():
+        _adopt(native, own, vars(module)[name], binding)
+
+
+def _adopt(native: Any, own: str, parameter: nn.Parameter, binding: Binding) -> None:
+    """Take a weight that a layer made without its name; raises for one that it never made."""
+    real, found = binding.memory.get("probe", (binding, None))
+    if id(parameter) in (binding.memory.get("variables", ()) if found is None else found):
+        return
+    variable = native.__dict__.get(own)
+    if not isinstance(variable, keras.Variable):
+        raise StructureError(
+            f"{parameter.name}: {type(native).__name__} has no weight {own!r} once it is built.\n"
+            f"  Let its build call add_weight(name={own!r}, ...), or say in @TensorFlowAdapter.lowers(...) "
+            "which name the weight has.",
+            path=parameter.name,
+        )
+    place = storage(real, parameter)
+    if found is not None:
+        found[id(parameter)] = tuple(variable.shape)
+        return
+    parameter.shape = place.canonical_shape(variable.shape)
+    keep(binding, parameter, variable)
+    variable.assign(place.take())
 
 
 def common(module: nn.Module, binding: Binding) -> dict[str, Any]:
@@ -163,12 +274,8 @@ def input_shape(call: Call, options: Options) -> Any:
 
 def sufficient_shape(module: Any, options: Options) -> tuple[int | None, ...]:
     """Return an input shape as far as the parameters' shapes tell it: all that `build` needs."""
-    if isinstance(module, nn.Embedding):
-        return (None, None)
-    if isinstance(module, (nn.Conv1d, nn.Conv2d)):
-        channels = module.weight.shape.known()[1] * module.groups
-        space = (None,) * module.spatial
-        is_last = options.data_format == "channels_last"
-        return (None, *space, channels) if is_last else (None, channels, *space)
-    first = next(iter(module.own_parameters().values()))
-    return (None, first.shape[-1])
+    fitting = module.fitting_input(options)
+    if fitting is None:  # a layer of someone's that does not say
+        first = next(iter(module.own_parameters().values()))
+        return (None, first.shape[-1])
+    return fitting if len(fitting) < 2 else (None, *fitting[1:])

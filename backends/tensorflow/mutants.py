@@ -14,7 +14,8 @@ from . import deferral
 from .adapter import TensorFlowAdapter
 from .calls import runner as make_runner
 from .framework import tf
-from .nn import conv, dropout, embedding, flatten
+from .nn import conv, embedding, flatten
+from .ops import flatten_from
 
 mutant = functools.partial(mutant, of="tensorflow")
 
@@ -111,24 +112,28 @@ def gradients_are_not_transposed(patch: Patch) -> None:
 @mutant(kills="layers.flatten.plain.last.values")
 def flatten_keeps_channels_last(patch: Patch) -> None:
     """Flatten of channels-last images goes in the order height, width, channels."""
-    patch(flatten, "moves_channels", lambda *_: False)
+    patch(flatten.Flatten, "call", lambda native, x: flatten_from(x, native.source.start_axis))
 
 
 @mutant(kills="train.dropout.training")
 def dropout_asks_keras_for_the_mode(patch: Patch) -> None:
     """Dropout follows Keras's training argument, which a bound call does not give."""
-    patch(dropout.Dropout, "_trains", lambda native, training: training)
+
+    def change(native: Any, layer: Any) -> None:
+        native._call_has_training_arg = False
+
+    _after_lowering(patch, nn.Dropout, change)
 
 
 @mutant(kills="train.batchnorm.eval-uses-running")
 def traces_are_kept_over_modes(patch: Patch) -> None:
     """A compiled call goes on in the mode that it was traced in."""
 
-    def runner(self: Any, binding: Any, module: Any) -> Any:
-        kept = binding.memory.setdefault("kept", {})
-        if id(module) not in kept:
-            kept[id(module)] = make_runner(binding, module)
-        return kept[id(module)]
+    def runner(self: Any, binding: Any, module: Any, signature: Any) -> Any:
+        kept, key = binding.memory.setdefault("kept", {}), (id(module), signature)
+        if key not in kept:
+            kept[key] = make_runner(binding, module, signature)
+        return kept[key]
 
     patch(TensorFlowAdapter, "runner", runner)
 

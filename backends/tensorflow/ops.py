@@ -118,6 +118,7 @@ class TensorFlowOps(Ops):
         return tf.nn.log_softmax(_floating(x), axis)
 
     def sum(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
+        x = _tensor(x)
         whole = x if x.dtype.is_floating else tf.cast(x, tf.int64)
         return tf.reduce_sum(whole, axis, keepdims)
 

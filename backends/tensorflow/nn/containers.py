@@ -24,14 +24,12 @@ class Sequential(Net, keras.Sequential):  # type: ignore[misc]
         self._describe(binding, module)
         self._layers.extend(layers)
 
-    def build(self, input_shape: Any = None) -> None:
-        # Keras would make a Functional model here: a RecursionError from 1000 layers on.
-        self._build_from([input_shape])
+    # Keras's own would make a Functional model: a RecursionError from 1000 layers on.
 
-    def call(self, inputs: Any) -> Any:
+    def _compute(self, x: Any) -> Any:
         for layer in self._layers:
-            inputs = layer(inputs)
-        return inputs
+            x = layer(x)
+        return x
 
     compute_output_spec = keras.Operation.compute_output_spec
 

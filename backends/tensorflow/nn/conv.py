@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TensorFlowAdapter
-from ..deferral import Deferred, ParameterLaw
+from ..deferral import Deferred
 from ..framework import keras, tf
 from ..ops import sizes_of
 from ..windows import Padded, window_options
@@ -88,7 +88,7 @@ class Conv2D(_Convolution, keras.layers.Conv2D):  # type: ignore[misc]
 @TensorFlowAdapter.lowers(nn.Conv2d, weight=("kernel", (2, 3, 1, 0)))
 def conv(layer: Any, binding: Binding) -> Any:
     """Lower a convolution."""
-    kind, axes = (Conv1D, (2, 1, 0)) if layer.spatial == 1 else (Conv2D, (2, 3, 1, 0))
+    kind = Conv1D if layer.spatial == 1 else Conv2D
     return kind(
         layer.out_channels,
         layer.kernel_size,
@@ -97,7 +97,6 @@ def conv(layer: Any, binding: Binding) -> Any:
         groups=layer.groups,
         activation=keras_activation(layer.activation, binding),
         use_bias=layer.bias is not None,
-        kernel_initializer=ParameterLaw(binding, layer, "weight", axes),
-        bias_initializer=ParameterLaw(binding, layer, "bias"),
+        kernel_initializer="zeros",
         **window_options(layer, binding),
     )

@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TensorFlowAdapter
-from ..deferral import Deferred, ParameterLaw, common
+from ..deferral import Deferred, common
 from ..framework import keras
 from .activations import keras_activation
 
@@ -34,7 +34,6 @@ def dense(layer: nn.Dense, binding: Binding) -> Dense:
         layer.units,
         activation=keras_activation(layer.activation, binding),
         use_bias=layer.bias is not None,
-        kernel_initializer=ParameterLaw(binding, layer, "weight", (1, 0)),
-        bias_initializer=ParameterLaw(binding, layer, "bias"),
+        kernel_initializer="zeros",
         **common(layer, binding),
     )

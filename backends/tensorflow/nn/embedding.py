@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TensorFlowAdapter
-from ..deferral import Deferred, ParameterLaw, common
+from ..deferral import Deferred, common
 from ..framework import keras, tf
 
 SCRIPTS = {nn.Embedding: "keras.layers.Embedding({num_embeddings}, {embedding_dim}, dtype=dtype)"}
@@ -25,6 +25,5 @@ class Embedding(Deferred, keras.layers.Embedding):  # type: ignore[misc]
 @TensorFlowAdapter.lowers(nn.Embedding, weight="embeddings")
 def embedding(layer: nn.Embedding, binding: Binding) -> Embedding:
     """Lower Embedding."""
-    law = ParameterLaw(binding, layer, "weight")
     sizes = (layer.num_embeddings, layer.embedding_dim)
-    return Embedding(*sizes, embeddings_initializer=law, **common(layer, binding))
+    return Embedding(*sizes, embeddings_initializer="zeros", **common(layer, binding))

@@ -8,7 +8,7 @@ from isomorph import nn
 from isomorph.adapter import Binding
 
 from ..adapter import TensorFlowAdapter
-from ..deferral import Deferred, ParameterLaw, common
+from ..deferral import Deferred, common
 from ..framework import keras, tf
 
 _NORM = "{eps}, {has_bias}, {has_weight}, dtype=dtype)"
@@ -31,7 +31,7 @@ class BatchNormalization(Deferred, keras.layers.BatchNormalization):  # type: ig
         axis = self.axis % len(x.shape)
         others = [i for i in range(len(x.shape)) if i != axis]
         mean, variance = (tf.cast(v, x.dtype) for v in (self.moving_mean, self.moving_variance))
-        if self._trains(training) and self.trainable:
+        if training and self.trainable:
             count = tf.cast(tf.size(x) // tf.shape(x)[axis], x.dtype)
             running = mean, variance
             mean, variance = tf.nn.moments(x, others)
@@ -60,10 +60,6 @@ def batch_norm(layer: nn.BatchNorm, binding: Binding) -> BatchNormalization:
         epsilon=layer.eps,
         center=layer.affine,
         scale=layer.affine,
-        gamma_initializer=ParameterLaw(binding, layer, "weight"),
-        beta_initializer=ParameterLaw(binding, layer, "bias"),
-        moving_mean_initializer=ParameterLaw(binding, layer, "running_mean"),
-        moving_variance_initializer=ParameterLaw(binding, layer, "running_var"),
         **common(layer, binding),
     )
 
@@ -79,7 +75,5 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> LayerNormalization:
         epsilon=layer.eps,
         center=layer.bias is not None,
         scale=layer.weight is not None,
-        gamma_initializer=ParameterLaw(binding, layer, "weight"),
-        beta_initializer=ParameterLaw(binding, layer, "bias"),
         **common(layer, binding),
     )
