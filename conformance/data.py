@@ -39,7 +39,7 @@ def numbers(values: Any, dtype: str = "float32") -> Data:
     return {"values": values, "dtype": dtype}
 
 
-def array(spec: Data) -> Array:
+def array(data: Data) -> Array:
     """Return the array that the data describes.
 
     >>> array({"shape": [2, 2], "dtype": "float32", "fill": "spread"}).tolist()
@@ -47,22 +47,22 @@ def array(spec: Data) -> Array:
     >>> array({"shape": [3], "dtype": "int64", "fill": "indices", "below": 11}).tolist()
     [7, 10, 3]
     """
-    dtype = numpy_dtype(spec["dtype"])
-    if "values" in spec:
-        return _mapped(np.array(spec["values"], _working(dtype)), spec, dtype)
-    shape = tuple(spec["shape"])
-    ranks = _ranks(math.prod(shape), spec.get("salt", 0)).reshape(shape)
-    fill = {"spread": _spread, "indices": _indices}[spec["fill"]]
-    return _mapped(fill(ranks, spec, dtype), spec, dtype)
+    dtype = numpy_dtype(data["dtype"])
+    if "values" in data:
+        return _mapped(np.array(data["values"], _working(dtype)), data, dtype)
+    shape = tuple(data["shape"])
+    ranks = _ranks(math.prod(shape), data.get("salt", 0)).reshape(shape)
+    fill = {"spread": _spread, "indices": _indices}[data["fill"]]
+    return _mapped(fill(ranks, data, dtype), data, dtype)
 
 
-def operand(spec: Data) -> Any:
+def operand(data: Data) -> Any:
     """Return what a function is given: an array, or the plain number of ``{"number": 0.25}``.
 
     >>> operand({"number": 0.25})
     0.25
     """
-    return spec["number"] if "number" in spec else array(spec)
+    return data["number"] if "number" in data else array(data)
 
 
 def index(entries: list[Any]) -> tuple[Any, ...]:
@@ -106,7 +106,7 @@ def _ranks(count: int, salt: int) -> npt.NDArray[np.int64]:
     return ranks
 
 
-def _spread(ranks: npt.NDArray[np.int64], spec: Data, dtype: np.dtype[Any]) -> Array:
+def _spread(ranks: npt.NDArray[np.int64], data: Data, dtype: np.dtype[Any]) -> Array:
     if dtype.kind == "b":
         return np.not_equal(ranks % 3, 1)
     if dtype.kind == "u":
@@ -120,8 +120,8 @@ def _spread(ranks: npt.NDArray[np.int64], spec: Data, dtype: np.dtype[Any]) -> A
     return np.asarray(-1.2 + 2.7 * share * (0.8 + 0.2 * share))
 
 
-def _indices(ranks: npt.NDArray[np.int64], spec: Data, dtype: np.dtype[Any]) -> Array:
-    below = int(spec["below"])
+def _indices(ranks: npt.NDArray[np.int64], data: Data, dtype: np.dtype[Any]) -> Array:
+    below = int(data["below"])
     chosen: Array = below - 1 - ranks * below // max(ranks.size, 1)
     return chosen
 
@@ -131,7 +131,7 @@ def _working(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind in "iub" else np.dtype("float64")
 
 
-def _mapped(values: Array, spec: Data, dtype: np.dtype[Any]) -> Array:
-    if "scale" in spec or "offset" in spec:
-        values = values * spec.get("scale", 1) + spec.get("offset", 0)
+def _mapped(values: Array, data: Data, dtype: np.dtype[Any]) -> Array:
+    if "scale" in data or "offset" in data:
+        values = values * data.get("scale", 1) + data.get("offset", 0)
     return values.astype(dtype)

@@ -201,7 +201,7 @@ def expected_of(case: Case) -> list[Expected]:
     key = json.dumps(case["steps"])
     if key not in _expected:
         with np.errstate(all="ignore"):
-            _expected[key] = Machine().run(case["steps"])
+            _expected[key] = Machine().expected(case["steps"])
     return _expected[key]
 
 

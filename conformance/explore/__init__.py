@@ -1,4 +1,4 @@
-"""The exploring lane: random nets and scripts against the model. It finds; it never judges.
+"""The exploring lane: random nets and trials against the model. It finds; it never judges.
 
 `search` needs Hypothesis, of the extra ``isomorph[conformance]``.
 """

@@ -1,4 +1,4 @@
-"""The search: scripts on workers, answers held against the model and each other, finds shrunk."""
+"""The search: trials on workers, answers held against the model and each other, finds shrunk."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from isomorph.conformance.profile import Profile, questions
 
 from .oracle import everything
 from .reduce import reduced
-from .scripts import Script, scripts
 from .telling import told
+from .trials import Trial, trials
 
 TIMEOUT_S = 120.0
 # A find that has not shrunk by then is told as it is.
@@ -109,45 +109,43 @@ class Search:
     ran: int = 0
     met_again: int = 0
 
-    def judged(self, script: Script) -> Found | None:
-        """Run a script on every backend; return the first thing that is wrong."""
-        if script.fault:
-            verb = script.steps[-1][0]
-            return Found(
-                "the model", Mismatch(len(script.steps) - 1, "model", "an answer", script.fault), verb
-            )
-        case = {"ask": everything(script.steps, script.expected)}
+    def judged(self, trial: Trial) -> Found | None:
+        """Run a trial on every backend; return the first thing that is wrong."""
+        if trial.fault:
+            verb = trial.steps[-1][0]
+            return Found("the model", Mismatch(len(trial.steps) - 1, "model", "an answer", trial.fault), verb)
+        case = {"ask": everything(trial.steps, trial.expected)}
         answers: list[tuple[list[Any], str]] = []
         for subject in self.subjects:
-            seen, mismatch = subject.run(script.steps)
+            seen, mismatch = subject.run(trial.steps)
             if mismatch is None:
-                mismatch = first_mismatch(case, seen, script.expected, subject.profile.data)
-            if mismatch is not None and subject.expects(mismatch.observable, script.steps):
+                mismatch = first_mismatch(case, seen, trial.expected, subject.profile.data)
+            if mismatch is not None and subject.expects(mismatch.observable, trial.steps):
                 self.met_again += 1
                 return None
             if mismatch is not None:
                 # Where a worker was lost nobody knows at which step.
-                verb = script.steps[mismatch.step][0] if seen else ""
+                verb = trial.steps[mismatch.step][0] if seen else ""
                 error = seen[mismatch.step]["error"] if mismatch.step < len(seen) else None
                 return Found(subject.name, mismatch, verb, (error or {}).get("type", ""))
             answers.append((seen, subject.name))
         for position, one in enumerate(answers):
             for two in answers[position + 1 :]:
-                difference = first(script.expected, one, two)
+                difference = first(trial.expected, one, two)
                 if difference is not None:
                     step, observable, *texts = difference
                     who = f"{one[1]} and {two[1]}"
-                    return Found(who, Mismatch(step, observable, *texts), script.steps[step][0])
+                    return Found(who, Mismatch(step, observable, *texts), trial.steps[step][0])
         return None
 
-    def is_known(self, found: Found, script: Script) -> bool:
+    def is_known(self, found: Found, trial: Trial) -> bool:
         """Return whether a find as this was told already, on a net with no more in it."""
-        inside = _inside(script)
+        inside = _inside(trial)
         return any(bug == found.bug and parts <= inside for bug, parts in self.finds)
 
     def round(self, examples: int, seed: int) -> int:
         """Search until there is a find, and tell it; return how many examples that took."""
-        state = _Round(self)
+        one = _Round(self)
 
         @hypothesis_seed(seed)
         @hypothesis_settings(
@@ -160,18 +158,18 @@ class Search:
             report_multiple_bugs=False,
             print_blob=False,
         )
-        @given(scripts(self._able()))
-        def search(script: Script) -> None:
-            state.look(script)
+        @given(trials(self._able()))
+        def search(trial: Trial) -> None:
+            one.look(trial)
 
         with contextlib.suppress(_FoundError, Flaky):
             search()
-        if state.least is None:
-            return state.looked
-        script, found = state.reduced()
-        self.finds.append((found.bug, _inside(script)))
-        self.say(told(len(self.finds), script, found.backend, found.mismatch))
-        return state.looked
+        if one.least is None:
+            return one.looked
+        trial, found = one.reduced()
+        self.finds.append((found.bug, _inside(trial)))
+        self.say(told(len(self.finds), trial, found.backend, found.mismatch))
+        return one.looked
 
     def _able(self) -> frozenset[str]:
         able = [{name for name, yes in each.profile.capabilities.items() if yes} for each in self.subjects]
@@ -183,38 +181,38 @@ class _FoundError(Exception):
 
 
 class _Round:
-    """One find: from the first script that shows it to the least one."""
+    """One find: from the first trial that shows it to the least one."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
         self.looked = 0
-        self.least: tuple[Script, Found] | None = None
+        self.least: tuple[Trial, Found] | None = None
         self._bug: tuple[str, ...] | None = None
         self._until = 0.0
         self._seen: dict[str, Found | None] = {}
 
-    def look(self, script: Script) -> None:
-        """Run a script; raise if it shows the find of this round."""
-        name = json.dumps(script.steps)
+    def look(self, trial: Trial) -> None:
+        """Run a trial; raise if it shows the find of this round."""
+        name = json.dumps(trial.steps)
         if name not in self._seen:
-            self._seen[name] = self._shows(script)
+            self._seen[name] = self._shows(trial)
         found = self._seen[name]
         if found is not None:
-            # Hypothesis ends with the least script.
-            self.least = (script, found)
+            # Hypothesis ends with the least trial.
+            self.least = (trial, found)
             raise _FoundError
 
-    def _shows(self, script: Script) -> Found | None:
+    def _shows(self, trial: Trial) -> Found | None:
         if self._bug is None:
             self.looked += 1
         elif time.monotonic() > self._until:
             return None
-        found = self.search.judged(script)
+        found = self.search.judged(trial)
         self.search.ran += 1
         if found is None:
             return None
         if self._bug is None:
-            if self.search.is_known(found, script):
+            if self.search.is_known(found, trial):
                 self.search.met_again += 1
                 return None
             self._bug, self._until = found.bug, time.monotonic() + SHRINK_S
@@ -222,18 +220,16 @@ class _Round:
             return None
         return found
 
-    def reduced(self) -> tuple[Script, Found]:
-        """Return the find's script with every part taken out that it can do without."""
+    def reduced(self) -> tuple[Trial, Found]:
+        """Return the find's trial with every part taken out that it can do without."""
         assert self.least is not None
         self._until = time.monotonic() + SHRINK_S
-        script = reduced(self.least[0], lambda each: self._shows(each) is not None)
-        return script, self.search.judged(script) or self.least[1]
+        trial = reduced(self.least[0], lambda each: self._shows(each) is not None)
+        return trial, self.search.judged(trial) or self.least[1]
 
 
-def _inside(script: Script) -> frozenset[str]:
-    return frozenset(kinds(script.steps) - {*CONTAINERS, "Graph", "share"}) | {
-        step[0] for step in script.steps
-    }
+def _inside(trial: Trial) -> frozenset[str]:
+    return frozenset(kinds(trial.steps) - {*CONTAINERS, "Graph", "share"}) | {step[0] for step in trial.steps}
 
 
 @contextlib.contextmanager
@@ -251,9 +247,9 @@ def search(names: list[str], examples: int, seed: int, say: Say) -> int:
     """Search on each backend, and between them; return how many finds there are.
 
     Args:
-        names: Backends. What they show for one script is also compared pair by pair.
-        examples: How many random scripts to run.
-        seed: Where they start: the same seed, suite and versions give the same scripts.
+        names: Backends. What they show for one trial is also compared pair by pair.
+        examples: How many random trials to run.
+        seed: Where they start: the same seed, suite and versions give the same trials.
         say: Called with each line to be shown.
     """
     started = time.monotonic()

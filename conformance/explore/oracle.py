@@ -79,7 +79,7 @@ class Oracle(Machine):
         verb = step[0]
         before = copy.deepcopy(self.nets) if verb in CALLS else {}
         with np.errstate(all="ignore"):
-            (expected,) = self.run([step])
+            (expected,) = self.expected([step])
             if verb in CALLS and expected.error is None:
                 for seed in range(ROUNDS if verb != "gradients" else 1):
                     self._widen(expected, self._shaken(before, step, seed))
@@ -89,7 +89,7 @@ class Oracle(Machine):
         twin = Machine()
         twin.nets = copy.deepcopy(nets)
         twin.forward = type("Shaken", (Shaken,), {"seed": seed})
-        (found,) = twin.run([step])
+        (found,) = twin.expected([step])
         return found if found.error is None else None
 
     def _widen(self, expected: Expected, shaken: Expected | None) -> None:
@@ -118,7 +118,7 @@ def _pairs(expected: Expected, shaken: Expected) -> list[tuple[Any, Any, str]]:
 
 
 def everything(steps: list[Any], expected: list[Expected]) -> list[list[Any]]:
-    """Return all that can be asked of a script, as a case has it."""
+    """Return all that can be asked of a trial, as a case has it."""
     asked: list[list[Any]] = []
     for position, ((verb, arguments), wanted) in enumerate(zip(steps, expected)):
         names = [*STATE, *(() if wanted.error else RESULTS.get(verb, ()))]

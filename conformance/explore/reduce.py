@@ -1,4 +1,4 @@
-"""A script made smaller, part by part, as long as it shows the same."""
+"""A trial made smaller, part by part, as long as it shows the same."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .oracle import Oracle
-from .scripts import Script
+from .trials import Trial
 
 Steps = list[Any]
 
 
-def reduced(script: Script, shows: Callable[[Script], bool]) -> Script:
-    """Return the least script that taking out one part after the other leads to.
+def reduced(trial: Trial, shows: Callable[[Trial], bool]) -> Trial:
+    """Return the least trial that taking out one part after the other leads to.
 
     Args:
-        script: Where to start.
-        shows: Whether a script still shows what it is kept for.
+        trial: Where to start.
+        shows: Whether a trial still shows what it is kept for.
     """
     while True:
-        for steps in smaller(script.steps):
+        for steps in smaller(trial.steps):
             made = scripted(steps)
             if made is not None and shows(made):
-                script = made
+                trial = made
                 break
         else:
-            return script
+            return trial
 
 
-def scripted(steps: Steps) -> Script | None:
+def scripted(steps: Steps) -> Trial | None:
     """Return steps with what the model says of them; None where it has no answer."""
-    oracle, script = Oracle(), Script()
+    oracle, trial = Oracle(), Trial()
     for verb, arguments in steps:
         plain = {name: value for name, value in arguments.items() if name != "goes_on"}
         try:
             expected = oracle.take([verb, plain])
         except Exception:
             return None
-        script.expected.append(expected)
-        script.steps.append([verb, {**plain, "goes_on": True} if expected.error else plain])
-    return script
+        trial.expected.append(expected)
+        trial.steps.append([verb, {**plain, "goes_on": True} if expected.error else plain])
+    return trial
 
 
 def smaller(steps: Steps) -> Iterator[Steps]:

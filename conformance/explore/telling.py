@@ -11,7 +11,7 @@ from isomorph.conformance.cases.write import capabilities, kinds
 from isomorph.conformance.compare import Mismatch
 from isomorph.conformance.spec import clause
 
-from .scripts import Script
+from .trials import Trial
 
 # The clause that a difference touches: by observable; by verb for what many verbs share; by error.
 BY_OBSERVABLE = {
@@ -48,22 +48,22 @@ LEVELS = {"L": "layers", "M": "train", "G": "train", "W": "extras", "C": "extras
 ORACLES = {"output": "reference", "gradients": "reference", "statistics": "reference", "values": "stream"}
 
 
-def told(number: int, script: Script, who: str, mismatch: Mismatch) -> str:
+def told(number: int, trial: Trial, who: str, mismatch: Mismatch) -> str:
     """Return a find's text.
 
     Args:
         number: Which find it is.
-        script: Its steps.
+        trial: Its steps.
         who: The backend, or the two that differ.
         mismatch: What differs.
     """
-    verb = script.steps[mismatch.step][0] if mismatch.step < len(script.steps) else "end"
+    verb = trial.steps[mismatch.step][0] if mismatch.step < len(trial.steps) else "end"
     touched = clause_of(verb, mismatch)
     line = (
         f"find {number} · {who} · step {mismatch.step} {verb} · {mismatch.observable} · "
         f"expected {mismatch.expected} · received {mismatch.received} · {touched}: {clause(touched).text}"
     )
-    return "\n".join([" ".join(line.split()), *_case(script, touched, mismatch)])
+    return "\n".join([" ".join(line.split()), *_case(trial, touched, mismatch)])
 
 
 def clause_of(verb: str, mismatch: Mismatch) -> str:
@@ -77,9 +77,9 @@ def clause_of(verb: str, mismatch: Mismatch) -> str:
     return BY_OBSERVABLE.get(mismatch.observable, BY_VERB.get(verb, "L-14"))
 
 
-def _case(script: Script, touched: str, mismatch: Mismatch) -> list[str]:
+def _case(trial: Trial, touched: str, mismatch: Mismatch) -> list[str]:
     """Return the case as Python, to be added to a table in `isomorph.conformance.cases`."""
-    steps: list[Any] = json.loads(json.dumps(script.steps[: mismatch.step + 1]))
+    steps: list[Any] = json.loads(json.dumps(trial.steps[: mismatch.step + 1]))
     level = LEVELS.get(touched[0], "core")
     if level == "core" and capabilities(steps):
         level = "layers"

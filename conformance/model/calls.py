@@ -33,7 +33,7 @@ def trace(
         if isinstance(each, tuple) and 0 in each[0][1:]:
             raise Refused("ShapeMismatchError", path=net.label(node))
     tracer = _Tracer(net)
-    outputs = tracer.run(node, inputs, named)
+    outputs = tracer.outputs(node, inputs, named)
     return outputs, tracer.sizes
 
 
@@ -49,7 +49,7 @@ def is_other_float(values: Any, dtype: str) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.name != dtype
 
 
-def spec_of(values: Any, net: Net) -> tuple[tuple[int, ...], str] | Any:
+def shape_and_type(values: Any, net: Net) -> tuple[tuple[int, ...], str] | Any:
     """Return an input's shape and type; floating NumPy arrays take the net's type."""
     if not isinstance(values, np.ndarray):
         return values
@@ -65,11 +65,11 @@ class _Program:
     def __init__(self, net: Net) -> None:
         self.net, self.at = net, net.root
 
-    def run(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> list[Any]:
+    def outputs(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> list[Any]:
         """Return a node's outputs."""
         if node.kind == "Sequential":
             for child in node.children.values():
-                inputs = self.run(child, inputs)
+                inputs = self.outputs(child, inputs)
             return inputs
         if node.kind == "Graph":
             return self._graph(node, inputs, named or {})
@@ -85,7 +85,7 @@ class _Program:
             if callee.partition(".")[0] in ("ops", "operator"):
                 values[result] = self.function_of(callee.removeprefix("ops."), given, rest[0] if rest else {})
             else:
-                values[result] = self.run(node_at(node, callee), given)[0]
+                values[result] = self.outputs(node_at(node, callee), given)[0]
         output = node.options["output"]
         return [values[name] for name in ([output] if isinstance(output, str) else output)]
 
@@ -275,7 +275,7 @@ class Forward(_Program):
                     moved = values.copy()
                     moved[index] += step
                     forward = type(self)(self.net, {parameter: moved})
-                    (output, *_) = forward.run(self.net.root, inputs)
+                    (output, *_) = forward.outputs(self.net.root, inputs)
                     ends.append(_LOSSES[loss](output))
                     terms = max(terms, forward.terms * output.size)
                 slope[index] = (ends[0] - ends[1]) / (2 * self.step)

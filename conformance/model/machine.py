@@ -18,7 +18,7 @@ from isomorph.conformance.data import array
 from isomorph.conformance.layers import RECORDS
 
 from . import laws
-from .calls import Forward, Refused, Sizes, double, is_other_float, single_function, spec_of, trace
+from .calls import Forward, Refused, Sizes, double, is_other_float, shape_and_type, single_function, trace
 from .tree import UNKNOWN, Asked, Net, Node, Parameter, Spec, cast, construct, node_at, tie
 
 
@@ -47,7 +47,7 @@ class Machine:
         self.nets: dict[str, Net] = {}
         self.now = Expected()
 
-    def run(self, steps: list[Any]) -> list[Expected]:
+    def expected(self, steps: list[Any]) -> list[Expected]:
         """Return what each step must show; it ends at the first error, as a worker does."""
         found = []
         for verb, arguments in steps:
@@ -245,7 +245,7 @@ class Machine:
         """Infer sizes from data, then initialize."""
         subject = self.nets[net]
         arrays = [array(each) for each in inputs]
-        _, sizes = trace(subject, subject.root, [spec_of(each, subject) for each in arrays])
+        _, sizes = trace(subject, subject.root, [shape_and_type(each, subject) for each in arrays])
         subject.backend = subject.backend or "numpy"
         waiting = [each for each in subject.state().values() if each.state != "ready"]
         force = law is not None or (seed is not None and not waiting)
@@ -331,7 +331,7 @@ class Machine:
                 raise Refused("DTypeMismatchError", path=subject.label(node))
         outputs_spec = self._make_ready(subject, node, arrays, keywords)
         forward = self.forward(subject)
-        outputs = forward.run(node, [*map(double, arrays)], {k: double(v) for k, v in keywords.items()})
+        outputs = forward.outputs(node, [*map(double, arrays)], {k: double(v) for k, v in keywords.items()})
         self._update(subject, forward)
         self.now.terms, self.now.scale = forward.terms, forward.scale
         return {
@@ -346,8 +346,8 @@ class Machine:
             parameter.value, parameter.is_exact = cast(value, net.dtype), False
 
     def _make_ready(self, net: Net, node: Node, arrays: list[Any], named: dict[str, Any]) -> Any:
-        specs = [spec_of(each, net) for each in arrays]
-        keywords = {name: spec_of(each, net) for name, each in named.items()}
+        specs = [shape_and_type(each, net) for each in arrays]
+        keywords = {name: shape_and_type(each, net) for name, each in named.items()}
         outputs, sizes = trace(net, node, specs, keywords)
         # A layer's parameters become ready together, also where another layer shares one.
         owners = [net.owner(each) for each in net.state(node).values()]
@@ -383,7 +383,7 @@ class Machine:
         arrays = [array(each) for each in inputs]
         self._make_ready(subject, subject.root, arrays, {})
         forward, doubles = self.forward(subject), [*map(double, arrays)]
-        forward.run(subject.root, doubles)
+        forward.outputs(subject.root, doubles)
         found = forward.gradients(doubles, loss)
         self._update(subject, forward)
         self.now.terms, self.now.scale = found.terms, forward.scale

@@ -18,11 +18,11 @@ from isomorph.conformance import explore
 from isomorph.conformance.cases.write import case, kinds
 from isomorph.conformance.cli import app
 from isomorph.conformance.compare import first_mismatch
-from isomorph.conformance.explore import scripts as scripts_module
+from isomorph.conformance.explore import trials as trials_module
 from isomorph.conformance.explore.lane import search
 from isomorph.conformance.explore.layers import LAYERS
 from isomorph.conformance.explore.oracle import everything
-from isomorph.conformance.explore.scripts import Script, scripts
+from isomorph.conformance.explore.trials import Trial, trials
 from isomorph.conformance.layers import activations
 from isomorph.conformance.manifest import by_id, load
 from isomorph.conformance.model.machine import Machine
@@ -37,9 +37,9 @@ CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
 LEFT_OUT = {"op", "set_all", "native_script"}
 
 
-def drawn(examples: int, number: int = 5) -> list[Script]:
-    """Return scripts as a search draws them, for a backend that can do everything."""
-    found: list[Script] = []
+def drawn(examples: int, number: int = 5) -> list[Trial]:
+    """Return trials as a search draws them, for a backend that can do everything."""
+    found: list[Trial] = []
 
     @seed(number)
     @settings(
@@ -49,9 +49,9 @@ def drawn(examples: int, number: int = 5) -> list[Script]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(scripts(frozenset(questions())))
-    def collect(script: Script) -> None:
-        found.append(script)
+    @given(trials(frozenset(questions())))
+    def collect(trial: Trial) -> None:
+        found.append(trial)
 
     collect()
     return found
@@ -70,19 +70,19 @@ RARE = (
 )
 
 
-def missed(found: list[Script]) -> list[str]:
-    text = repr([script.steps for script in found])
-    verbs = {verb for script in found for verb, _ in script.steps}
-    layers = set().union(*(kinds(script.steps) for script in found))
+def missed(found: list[Trial]) -> list[str]:
+    text = repr([trial.steps for trial in found])
+    verbs = {verb for trial in found for verb, _ in trial.steps}
+    layers = set().union(*(kinds(trial.steps) for trial in found))
     wanted = {*LAYERS, *CONTAINERS, "Graph", "share"}
     lacking = [*(wanted - layers), *({*known_verbs()} - LEFT_OUT - verbs)]
     return lacking + [part for part in RARE if part not in text]
 
 
 @pytest.fixture(scope="module")
-def many() -> list[Script]:
-    """Return scripts of several searches: one may never come to what is rare."""
-    found: list[Script] = []
+def many() -> list[Trial]:
+    """Return trials of several searches: one may never come to what is rare."""
+    found: list[Trial] = []
     for number in range(8):
         found += drawn(300, number)
         if not missed(found):
@@ -96,24 +96,24 @@ def test_every_exported_layer_can_be_drawn() -> None:
     assert {*LAYERS, *CONTAINERS} == layers - {"Module", "Layer"}
 
 
-def test_every_layer_and_verb_is_drawn(many: list[Script]) -> None:
+def test_every_layer_and_verb_is_drawn(many: list[Trial]) -> None:
     assert missed(many) == []
 
 
-def test_the_model_has_an_answer_for_every_script(many: list[Script]) -> None:
-    assert [script.fault for script in many if script.fault] == []
+def test_the_model_has_an_answer_for_every_trial(many: list[Trial]) -> None:
+    assert [trial.fault for trial in many if trial.fault] == []
 
 
-def test_most_scripts_are_valid_and_some_are_not(many: list[Script]) -> None:
-    wrong = [script for script in many if any(each.error for each in script.expected)]
+def test_most_trials_are_valid_and_some_are_not(many: list[Trial]) -> None:
+    wrong = [trial for trial in many if any(each.error for each in trial.expected)]
     assert 0.05 * len(many) < len(wrong) < 0.6 * len(many)
 
 
-def test_what_the_model_says_does_not_depend_on_who_asks(many: list[Script]) -> None:
-    for script in many[:50]:
-        again = Machine().run(script.steps)
-        assert [each.error for each in again] == [each.error for each in script.expected]
-        assert [each.aliases for each in again] == [each.aliases for each in script.expected]
+def test_what_the_model_says_does_not_depend_on_who_asks(many: list[Trial]) -> None:
+    for trial in many[:50]:
+        again = Machine().expected(trial.steps)
+        assert [each.error for each in again] == [each.error for each in trial.expected]
+        assert [each.aliases for each in again] == [each.aliases for each in trial.expected]
 
 
 def test_a_seed_gives_the_same_search(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_find_is_shrunk_and_told_as_a_case(monkeypatch: pytest.MonkeyPatch) ->
         answer = worker.run(made["steps"], 30)
     finally:
         worker.close()
-    assert first_mismatch(made, answer.seen, Machine().run(made["steps"]), {}) is None
+    assert first_mismatch(made, answer.seen, Machine().expected(made["steps"]), {}) is None
 
 
 def written(body: list[str]) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def test_without_hypothesis_the_install_line_is_told(monkeypatch: pytest.MonkeyP
 
 def test_everything_that_is_known_is_asked() -> None:
     steps = [["construct", {"spec": {"kind": "Dense", "units": 3}}], ["infer", {"shapes": [[2, 5]]}]]
-    asked = everything(steps, Machine().run(steps))
+    asked = everything(steps, Machine().expected(steps))
     assert [1, "spec"] in asked
     assert [0, "aliases"] in asked
 
@@ -231,9 +231,9 @@ def test_clauses_of_finds_are_clauses() -> None:
     assert named <= {clause.id for clause in CLAUSES}
 
 
-def test_verbs_of_scripts_have_writers() -> None:
-    writer = scripts_module._Writer
-    assert [verb for verb in scripts_module.VERBS if not hasattr(writer, f"_{verb}")] == []
+def test_verbs_of_trials_have_writers() -> None:
+    writer = trials_module._Writer
+    assert [verb for verb in trials_module.VERBS if not hasattr(writer, f"_{verb}")] == []
 
 
 def test_explored_ids_are_none_of_the_suite() -> None:

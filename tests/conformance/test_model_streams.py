@@ -81,7 +81,7 @@ def test_layers_start_as_the_oracle_says(name: str, given_law: dict | None) -> N
     (layer, make) = LAYERS[name]
     net = nn.Sequential(make()).initialize(library(given_law) if given_law else None, seed=11)
     construct = ["construct", {"spec": {"kind": "Sequential", "children": [layer]}}]
-    said = Machine().run([construct, ["initialize", {"law": given_law, "seed": 11}]])[-1].state["net"]
+    said = Machine().expected([construct, ["initialize", {"law": given_law, "seed": 11}]])[-1].state["net"]
     assert [each["path"] for each in said] == list(net.state())
     for each in said:
         same_bits(net.state()[each["path"]].numpy(), each["value"])

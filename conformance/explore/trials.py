@@ -1,4 +1,4 @@
-"""Scripts drawn at random: steps that a net is put through, with what the model says of each."""
+"""Trials drawn at random: steps that a net is put through, with what the model says of each."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ OFTEN = ("call", "initialize", "set", "mode", "gradients", "structure", "tie")
 
 
 class ModelFaultError(Exception):
-    """The model itself failed on a script: a fault of the suite."""
+    """The model itself failed on a trial: a fault of the suite."""
 
 
 @dataclass
-class Script:
+class Trial:
     """Steps, and what the model says of each."""
 
     steps: list[Any] = field(default_factory=list)
@@ -58,23 +58,23 @@ class Script:
 
 
 @st.composite
-def scripts(draw: st.DrawFn, able: frozenset[str]) -> Script:
-    """Draw a script that needs no other capabilities than these."""
-    return _Writer(Draws(draw), able).script()
+def trials(draw: st.DrawFn, able: frozenset[str]) -> Trial:
+    """Draw a trial that needs no other capabilities than these."""
+    return _Writer(Draws(draw), able).trial()
 
 
 class _Writer:
-    """Writes a script step by step; the model goes along, so that each step fits what is there."""
+    """Writes a trial step by step; the model goes along, so that each step fits what is there."""
 
     def __init__(self, draws: Draws, able: frozenset[str]) -> None:
         self.draws, self.able = draws, able
         self.oracle = Oracle()
-        self.written = Script()
+        self.written = Trial()
         self.drawn: Drawn = net(draws)
         self.sizes: dict[str, tuple[int | None, ...]] = {}
 
-    def script(self) -> Script:
-        """Return a whole script."""
+    def trial(self) -> Trial:
+        """Return a whole trial."""
         try:
             self._write()
         except ModelFaultError as fault:
@@ -106,10 +106,10 @@ class _Writer:
 
     def _learn_sizes(self) -> None:
         """Find out which sizes the parameters will have, where the net fits its inputs."""
-        trial = copy.deepcopy(self.oracle)
-        trial.nets["net"].data_format = self.drawn.inputs[0].data_format
+        ahead = copy.deepcopy(self.oracle)
+        ahead.nets["net"].data_format = self.drawn.inputs[0].data_format
         call = ["call", {"inputs": [values(each) for each in self.drawn.inputs]}]
-        expected = self._answer(trial, call)
+        expected = self._answer(ahead, call)
         self.sizes = {each["path"]: tuple(each["shape"]) for each in expected.state["net"]}
 
     def _step(self, verb: str, **arguments: Any) -> Expected:
