@@ -390,6 +390,8 @@ COMPARISONS: dict[str, Compare] = {
         [each["dtype"] for each in seen["result"].get("output", [])], expected.result["dtypes"]
     ),
     "output.owned": _result("owned"),
+    "output.structure": _result("structure"),
+    "output.numpy": lambda seen, expected, options: _equal(seen["result"]["numpy"], True),
     "law_calls": lambda seen, expected, options: _equal(seen["law_calls"], expected.law_calls),
     "warnings": lambda seen, expected, options: _equal(len(seen["warnings"]), expected.warnings),
     "gradients": _gradients,

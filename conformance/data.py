@@ -22,6 +22,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Data = dict[str, Any]
+# Containers of tensors, as data: ``{"dict": {"a": ..., "b": ...}}``, ``{"tuple": [..., ...]}``.
+NESTS = ("tuple", "list", "dict", "named_tuple", "dataclass")
 
 
 def spread(*shape: int, dtype: str = "float32", salt: int = 0, **more: Any) -> Data:
@@ -63,6 +65,29 @@ def operand(data: Data) -> Any:
     0.25
     """
     return data["number"] if "number" in data else array(data)
+
+
+def nest(data: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return what kind of container data describes, and its items by name; None if it describes none.
+
+    >>> nest({"list": [{"number": 1}, None]})
+    ('list', {'0': {'number': 1}, '1': None})
+    """
+    if not isinstance(data, dict) or len(data) != 1:
+        return None
+    ((kind, items),) = data.items()
+    if kind not in NESTS:
+        return None
+    return kind, items if isinstance(items, dict) else {str(i): each for i, each in enumerate(items)}
+
+
+def told(value: object) -> str:
+    """Return how a value that is no tensor is told: by its type as well.
+
+    >>> told(True), told(1)
+    ('bool True', 'int 1')
+    """
+    return f"{type(value).__name__} {value!r}"
 
 
 def index(entries: list[Any]) -> tuple[Any, ...]:

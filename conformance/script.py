@@ -18,7 +18,19 @@ import numpy as np
 from .judge import expected_of
 from .manifest import by_id, load
 from .model.machine import UNKNOWN
-from .source import Nets, assembled, called, dictionary, indented, keywords, literal, named, part, written
+from .source import (
+    Nets,
+    assembled,
+    called,
+    contained,
+    dictionary,
+    indented,
+    keywords,
+    literal,
+    named,
+    part,
+    written,
+)
 from .spec import clause
 
 Case = dict[str, Any]
@@ -188,7 +200,8 @@ class _Steps:
         return [f"{part(net, path)}.initialize({', '.join([*given, *keywords(options)])})"]
 
     def do_infer(self, shapes: list[Any], net: str = "net") -> list[str]:
-        return [f"print({named(net)}.infer({', '.join(map(written, shapes))}))"]
+        given = ", ".join(contained(each, written) for each in shapes)
+        return [f"print({named(net)}.infer({given}))"]
 
     def do_apply_init(
         self, inputs: list[Any], law: Spec | None = None, net: str = "net", **options: Any
@@ -213,6 +226,9 @@ class _Steps:
     def do_read(self, path: str, what: str = "value", net: str = "net") -> list[str]:
         return [f"print({part(net, path)}.{'numpy()' if what == 'value' else what})"]
 
+    def do_change(self, path: str, value: Any, net: str = "net") -> list[str]:
+        return [f"{part(net, path)} = {value!r}"]
+
     def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> list[str]:
         return [f"{part(net, path)}.trainable = {trainable}"]
 
@@ -227,13 +243,15 @@ class _Steps:
         named: dict[str, Any] | None = None,
         as_native: bool = False,
         watched: bool = False,
+        as_numpy: bool = False,
         path: str = "",
         net: str = "net",
     ) -> list[str]:
         given = self.given(inputs, as_native)
         named = named or {}
         given += [f"{key}={each}" for key, each in zip(named, self.given(named.values(), as_native))]
-        return [f"y = {part(net, path)}({', '.join(given)})", "print(y)"]
+        called = f"{part(net, path)}({', '.join(given)})"
+        return [f"y = isomorph.to_numpy({called})" if as_numpy else f"y = {called}", "print(y)"]
 
     def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> list[str]:
         call = f"{named(net)}({', '.join(self.given(inputs))})"
@@ -260,17 +278,16 @@ class _Steps:
 
     def given(self, inputs: Iterable[Any], as_native: bool = False) -> list[str]:
         """Return the names of inputs; the lines that make them stand before the step."""
-        found = []
-        for each in inputs:
-            if not isinstance(each, dict):
-                found.append(written(each))
-                continue
-            text = f"tensor({literal(each)})" if as_native else literal(each)
-            if text not in self.inputs:
-                self.inputs[text] = f"x{len(self.inputs) + 1 if self.inputs else ''}"
-                self.nets.before.append(f"{self.inputs[text]} = {text}")
-            found.append(self.inputs[text])
-        return found
+        return [contained(each, lambda part: self._input(part, as_native)) for each in inputs]
+
+    def _input(self, data: Any, as_native: bool) -> str:
+        if not isinstance(data, dict):
+            return written(data)
+        text = f"tensor({literal(data)})" if as_native else literal(data)
+        if text not in self.inputs:
+            self.inputs[text] = f"x{len(self.inputs) + 1 if self.inputs else ''}"
+            self.nets.before.append(f"{self.inputs[text]} = {text}")
+        return self.inputs[text]
 
     # Looking.
 

@@ -10,11 +10,11 @@ import inspect
 import json
 import pprint
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from .data import array
+from .data import array, nest
 
 Spec = dict[str, Any]
 # A larger array is made by the function `spread`, where that can make it.
@@ -83,15 +83,49 @@ class Nets:
 
     def _init(self, spec: Spec) -> list[str]:
         lines = ["def __init__(self):", "    super().__init__()"]
-        for name, each in spec.get("parameters", {}).items():
-            options = {key: each[key] for key in ("init", "role") if key in each}
-            kind = "Buffer" if each.get("buffer") else "Parameter"
-            given = ", ".join([written(each["shape"]), *keywords(options)])
-            lines.append(f"    self.{name} = nn.{kind}({given})")
+        lines += [f"    self.{name} = {value!r}" for name, value in spec.get("attributes", {}).items()]
+        if "hidden" in spec:
+            place, _ = HIDDEN[spec["hidden"]["where"]]
+            lines += [f"    inner = {self.module(spec['hidden']['spec'])}", f"    self.outside = {place}"]
+        lines += [
+            f"    self.{name} = {contained(each, _parameter)}"
+            for name, each in spec.get("parameters", {}).items()
+        ]
         for name, each in spec.get("children", {}).items():
             lines.append(f"    self.{name} = {self.module(each, 'self')}")
         ties = spec.get("ties", [])
         return [*lines, *(f"    self{route(there)} = self{route(here)}" for there, here in ties)]
+
+
+# How a forward reaches a module in a place that holds none.
+HIDDEN = {
+    "set": ("{inner}", "next(iter(self.outside))"),
+    "deque": ("collections.deque([inner])", "self.outside[0]"),
+    "object": ("types.SimpleNamespace(inner=inner)", "self.outside.inner"),
+    "closure": ("lambda x: inner(x)", "self.outside"),
+}
+
+
+def _parameter(spec: Spec) -> str:
+    options: Spec = {key: spec[key] for key in ("init", "role") if key in spec}
+    kind = "Buffer" if spec.get("buffer") else "Parameter"
+    return f"nn.{kind}({', '.join([written(spec['shape']), *keywords(options)])})"
+
+
+def contained(data: Any, leaf: Callable[[Any], str]) -> str:
+    """Return a container as source, with each part that is none written by a function."""
+    found = nest(data)
+    if found is None:
+        return leaf(data)
+    kind, described = found
+    items = {name: contained(each, leaf) for name, each in described.items()}
+    if kind == "dict":
+        return dictionary(items)
+    if kind in ("tuple", "list"):
+        row = ", ".join(items.values())
+        return f"[{row}]" if kind == "list" else f"({row}{',' if len(items) == 1 else ''})"
+    made = {"named_tuple": "Pair", "dataclass": "Bundle"}[kind]
+    return f"{made}({', '.join(f'{name}={text}' for name, text in items.items())})"
 
 
 def _build(inputs: list[str], sizes: Mapping[str, list[Any]]) -> list[str]:
@@ -107,20 +141,61 @@ def _forward(inputs: list[str], spec: Spec) -> list[str]:
     """Return the method that follows the program; every input but the first may be left out."""
     given = [inputs[0], *(f"{name}=None" for name in inputs[1:])]
     lines = [f"def forward(self, {', '.join(given)}):"]
-    for result, callee, arguments, *rest in spec["program"]:
-        function = callee if callee.startswith(("ops.", "operator.")) else f"self{route(callee, spec)}"
-        made = called(function, [_argument(each) for each in arguments], rest[0] if rest else {})
-        lines.append(f"    {result} = {made}")
+    for line in spec["program"]:
+        made, when = _line(spec, *line)
+        mode = {"training": "self.training", "evaluating": "not self.training"}.get(when)
+        lines += [f"    if {mode}:", f"        {made}"] if mode else [f"    {made}"]
     output = spec["output"]
-    return [*lines, f"    return {output if isinstance(output, str) else ', '.join(output)}"]
+    if isinstance(output, list):
+        return [*lines, f"    return {', '.join(output)}"]
+    return [*lines, f"    return {contained(output, lambda each: _argument(each, spec))}"]
 
 
-def _argument(argument: Any) -> str:
+def _line(
+    spec: Spec,
+    result: str,
+    callee: str,
+    arguments: list[Any],
+    options: Spec | None = None,
+    more: Spec | None = None,
+) -> tuple[str, str]:
+    """Return a line of a program as a statement, and when it is followed."""
+    given, (home, _, name) = [_argument(each, spec) for each in arguments], callee.partition(".")
+    more = more or {}
+    given += [f"{key}={_argument(each, spec)}" for key, each in more.get("named", {}).items()]
+    when = more.get("when", "")
+    if home == "assign":
+        return f"self.{name} = {given[0]}", when
+    if home == "self":
+        return f"self{route(name, spec)}({given[0]})", when
+    if home == "python":
+        return f"{result} = {PYTHON[name].format(*given)}", when
+    function = callee if home in ("ops", "operator") else f"self{route(callee, spec)}"
+    function = HIDDEN[spec["hidden"]["where"]][1] if home == "hidden" else function
+    return f"{result} = {called(function, given, options or {})}", when
+
+
+# What a forward may ask in plain Python.
+PYTHON = {
+    "size": "{}.shape[0]",
+    "len": "len({})",
+    "rows": "list({})",
+    "equals": "3.0 if {} == {} else 0.25",
+    "among": "1.5 if {} in (2, 7) else -0.5",
+    "lookup": "{{2: 1.5, 3: -2.5}}.get({}, 0.75)",
+    "kind": "{{type(None): 0.5, bool: 2.0, int: 3.0, float: 5.0, str: 7.0}}[type({})]",
+}
+
+
+def _argument(argument: Any, spec: Spec) -> str:
     if isinstance(argument, list):
-        return f"[{', '.join(map(_argument, argument))}]"
-    if isinstance(argument, str):
-        return written(argument[1:]) if argument.startswith("=") else argument
-    return repr(argument)
+        return f"[{', '.join(_argument(each, spec) for each in argument)}]"
+    if not isinstance(argument, str):
+        return repr(argument)
+    if argument.startswith("="):
+        return written(argument[1:])
+    name, _, path = argument.partition(".")
+    return name + route(path, spec if name == "self" else None)
 
 
 def called(function: str, given: list[str], options: Mapping[str, Any]) -> str:
@@ -153,8 +228,9 @@ def route(path: str, inside: Spec | None = None) -> str:
     """
     text = ""
     for name in path.split(".") if path else []:
-        is_key = inside is not None and inside.get("kind") == "ModuleDict"
-        text += f"[{name}]" if name.isdigit() else f'["{name}"]' if is_key else f".{name}"
+        is_key = name.startswith(":") or (inside is not None and inside.get("kind") == "ModuleDict")
+        key = name.removeprefix(":")
+        text += f"[{name}]" if name.isdigit() else f'["{key}"]' if is_key else f".{name}"
         children = inside.get("children", {}) if inside is not None else {}
         inside = children.get(name) if isinstance(children, dict) else None
     return text
@@ -245,6 +321,15 @@ def helpers(backend: str) -> dict[str, str]:
 
 
 _HELPERS = {
+    "Pair": 'Pair = collections.namedtuple("Pair", ["left", "right"])',
+    "Bundle": '''
+@dataclasses.dataclass
+class Bundle:
+    """A data class of two."""
+
+    left: object
+    right: object
+''',
     "Printed": '''
 class Printed(init.Law):
     """A law that prints every parameter it is asked for."""
@@ -282,9 +367,12 @@ def run_alone(net, x):
 }
 _IMPORTS = (
     {
+        "collections": "import collections",
         "copy": "import copy",
+        "dataclasses": "import dataclasses",
         "pickle": "import pickle",
         "threading": "import threading",
+        "types": "import types",
         "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
     },
     {"numpy": "import numpy"},

@@ -28,6 +28,8 @@ CHAPTERS = {
     "N": ("Initialization", "Which values parameters start with, bit by bit."),
     "P": ("Parameters and state", "Paths, layouts, reading, writing, copies and moves."),
     "S": ("Sharing", "Modules and parameters that several places hold."),
+    "A": ("Arguments", "What a net may be given, and what it gives."),
+    "F": ("Forwards", "What a forward may use: it means the same everywhere, compiled or not."),
     "E": ("Errors", "One class each, with path, expected and received; nothing half changed."),
     "L": ("Layers", "What each layer and each function computes."),
     "M": ("Modes and statistics", "Training, evaluation, and state that calls change."),
@@ -143,6 +145,71 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ("S-5", "Copies and pickles keep sharing, inside and not with the original."),
         ("S-6", "Values set through one path are seen through every other."),
         ("S-7", "A shared parameter is drawn once."),
+        (
+            "A-1",
+            """Inputs may be given by position or by name, to nets and layers, from outside and inside a
+            forward.""",
+        ),
+        (
+            "A-2",
+            """Inputs may be tuples, lists, dicts, named tuples and data classes of tensors, nested as
+            forward takes them.""",
+        ),
+        (
+            "A-3",
+            """Outputs may be nested as well; they come back in the containers that forward returns, what
+            is no tensor as it is.""",
+        ),
+        (
+            "A-4",
+            """What is no tensor in an input counts by value and type: True, 1, 1.0 and None are four.""",
+        ),
+        ("A-5", "Inference, initialization and gradients take nested inputs as calls do."),
+        (
+            "A-6",
+            """to_numpy gives a net's output as NumPy arrays, inside the containers that it has.""",
+        ),
+        (
+            "A-7",
+            """Later calls may have other ranks, batch sizes, names and containers; each gives what a first
+            one would.""",
+        ),
+        (
+            "F-1",
+            """A forward reads its own, its children's and their children's parameters and buffers, in the
+            canonical layout, before the child's call and after it.""",
+        ),
+        ("F-2", "Gradients flow through parameters that a forward reads, wherever they are."),
+        (
+            "F-3",
+            """A forward may ask for the batch's size in Python: compare it, look it up, count, iterate,
+            return it; each size gets its own answer.""",
+        ),
+        (
+            "F-4",
+            """What lists and dicts hold that are attributes is read as it is at the time of the call.""",
+        ),
+        (
+            "F-5",
+            """Inside a forward a buffer's update replaces its values, for later reads too; a failed call
+            undoes it, inference does none.""",
+        ),
+        (
+            "F-6",
+            """A forward that assigns an attribute is a StructureError with its module's path, and nothing
+            changes.""",
+        ),
+        (
+            "F-7",
+            """A module that a forward reaches and the tree does not hold is a StructureError that names
+            its class.""",
+        ),
+        (
+            "F-8",
+            """Parameters in a list or a dict of an attribute are parameters, with the place or key in
+            their paths.""",
+        ),
+        ("F-9", "The mode that a forward asks for is its module's at the time of the call."),
         ("E-1", "A size that does not fit is a ShapeMismatchError with path, expected and received."),
         ("E-2", "A rank that does not fit is a ShapeMismatchError with the path."),
         ("E-3", "A type that does not fit is a DTypeMismatchError with the path."),

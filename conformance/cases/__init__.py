@@ -12,10 +12,10 @@ from typing import Any
 # In the manifest's order.
 TABLES = (
     *("defer", "threads", "infer", "initialize", "precedence"),
-    *("state", "share", "errors", "books"),
+    *("state", "share", "arguments", "forwards", "errors", "books"),
     *("layers", "tables", "initialize_layers", "refusals", "types", "functions"),
     *("published", "chains", "looked"),
-    *("modes", "gradients", "derivatives", "freeze", "extras"),
+    *("modes", "gradients", "derivatives", "freeze", "extras", "forwards_with"),
 )
 
 

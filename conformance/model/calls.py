@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,25 @@ from isomorph.conformance.data import operand
 from isomorph.conformance.layers import RECORDS
 
 from . import formulas, functions, rules
+from .nested import is_plain, read, tensors
 from .tree import UNKNOWN, Net, Node, Parameter, Spec, Unknown, node_at
 
 Input = tuple[tuple[int | None, ...], str | None]
 Sizes = dict[Parameter, tuple[int | None, ...]]
+
+
+# In which mode a line of a program is followed.
+MODES: dict[str | None, bool] = {"training": True, "evaluating": False}
+_BY_TYPE = {"NoneType": 0.5, "bool": 2.0, "int": 3.0, "float": 5.0, "str": 7.0}
+# What a forward may ask in plain Python; a tensor is its sizes here.
+PYTHON: dict[str, Callable[..., Any]] = {
+    "size": lambda sizes: sizes[0],
+    "len": lambda sizes: sizes[0],
+    "equals": lambda size, other: 3.0 if size == other else 0.25,
+    "among": lambda size: 1.5 if size in (2, 7) else -0.5,
+    "lookup": lambda size: {2: 1.5, 3: -2.5}.get(size, 0.75),
+    "kind": lambda value: _BY_TYPE[type(value).__name__],
+}
 
 
 class Refused(Exception):  # noqa: N818 - what the spec asks for, not a fault of this program
@@ -25,16 +41,13 @@ class Refused(Exception):  # noqa: N818 - what the spec asks for, not a fault of
         self.facts = {"type": kind, **{name: value for name, value in facts.items() if value is not None}}
 
 
-def trace(
-    net: Net, node: Node, inputs: list[Any], named: dict[str, Any] | None = None
-) -> tuple[list[Input], Sizes]:
-    """Return the outputs' shapes and types, and the sizes that parameters take; nothing changes."""
-    for each in (*inputs, *(named or {}).values()):
-        if isinstance(each, tuple) and 0 in each[0][1:]:
-            raise Refused("ShapeMismatchError", path=net.label(node))
+def trace(net: Net, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> tuple[Any, Sizes]:
+    """Return the output's shapes and types, and the sizes that parameters take; nothing changes."""
+    given = (*inputs, *(named or {}).values())
+    if any(0 in shape[1:] for each in given for shape, _ in tensors(each)):
+        raise Refused("ShapeMismatchError", path=net.label(node))
     tracer = _Tracer(net)
-    outputs = tracer.outputs(node, inputs, named)
-    return outputs, tracer.sizes
+    return tracer.output(node, inputs, named), tracer.sizes
 
 
 def double(values: Any) -> Any:
@@ -65,29 +78,51 @@ class _Program:
     def __init__(self, net: Net) -> None:
         self.net, self.at = net, net.root
 
-    def outputs(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> list[Any]:
-        """Return a node's outputs."""
-        if node.kind == "Sequential":
-            for child in node.children.values():
-                inputs = self.outputs(child, inputs)
-            return inputs
+    def output(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> Any:
+        """Return a node's output."""
         if node.kind == "Graph":
             return self._graph(node, inputs, named or {})
-        return [self.layer(node, inputs[0])]
+        if not inputs and "x" not in (named or {}):
+            raise Refused("ForwardError", path=self.net.label(node))
+        value = inputs[0] if inputs else (named or {})["x"]
+        if node.kind == "Sequential":
+            for child in node.children.values():
+                value = self.output(child, [value])
+            return value
+        return self.layer(node, value)
 
-    def _graph(self, node: Node, inputs: list[Any], named: dict[str, Any]) -> list[Any]:
+    def _graph(self, node: Node, inputs: list[Any], named: dict[str, Any]) -> Any:
         names = node.options.get("inputs", ["x"])
         values = {**dict(zip(names, inputs)), **named}
         self.fill(node, dict(values))
         for result, callee, arguments, *rest in node.options["program"]:
-            given = [self._argument(node, each, values) for each in arguments]
-            self.at = node
-            if callee.partition(".")[0] in ("ops", "operator"):
-                values[result] = self.function_of(callee.removeprefix("ops."), given, rest[0] if rest else {})
-            else:
-                values[result] = self.outputs(node_at(node, callee), given)[0]
+            options, more = [*rest, {}, {}][:2]
+            if node.training is MODES.get(more.get("when"), node.training):
+                given = [self._argument(node, each, values) for each in arguments]
+                by_name = {
+                    name: self._argument(node, each, values) for name, each in more.get("named", {}).items()
+                }
+                self.at = node
+                values[result] = self._called(node, callee, given, options, by_name)
         output = node.options["output"]
-        return [values[name] for name in ([output] if isinstance(output, str) else output)]
+        output = {"tuple": output} if isinstance(output, list) else output
+        return read(output, lambda each: self._argument(node, each, values))
+
+    def _called(self, node: Node, callee: str, given: list[Any], options: Spec, named: dict[str, Any]) -> Any:
+        """Return what a line's callee gives."""
+        home, _, name = callee.partition(".")
+        if home in ("ops", "operator"):
+            return self.function_of(callee.removeprefix("ops."), given, options)
+        if home == "python":
+            return self.rows(given[0]) if name == "rows" else PYTHON[name](*map(self._seen, given))
+        if home == "assign":
+            raise Refused("StructureError", path=self.net.label(node))
+        if home == "hidden":
+            raise Refused("StructureError", path=node.options["hidden"]["spec"]["kind"])
+        if home == "self":
+            path = name.removesuffix(".update").replace(":", "")
+            return self.update(self._held(node, path), given[0])
+        return self.output(node_at(node, callee), given, named)
 
     def _argument(self, node: Node, argument: Any, values: dict[str, Any]) -> Any:
         if isinstance(argument, list):
@@ -96,9 +131,45 @@ class _Program:
             return argument
         if argument.startswith("="):
             return argument[1:]
-        if argument.startswith("self."):
-            return self.parameter(node.parameters[argument[5:]])
-        return values.get(argument)
+        name, *path = (each.removeprefix(":") for each in argument.split("."))
+        if name == "self":
+            return self._own(node, path)
+        found: Any = values.get(name)
+        for each in path:
+            found = found.items[each]
+        return found
+
+    def _own(self, node: Node, path: list[str]) -> Any:
+        """Return what a forward reads of its module: the mode, an attribute, or a parameter."""
+        if path == ["training"]:
+            return node.training
+        found = node.options.get("attributes", {})
+        if path[0] not in found:
+            return self.parameter(self._held(node, ".".join(path)))
+        for each in path:
+            found = found[int(each) if isinstance(found, list) else each]
+        return found
+
+    def _held(self, node: Node, path: str) -> Parameter:
+        """Return a parameter of a node or of its children."""
+        holder, _, name = path.rpartition(".")
+        return node_at(node, holder).parameters[name]
+
+    def _seen(self, value: Any) -> Any:
+        """Return what Python sees of a value: of a tensor its sizes."""
+        return value if is_plain(value) else self.sizes_of(value)
+
+    def sizes_of(self, value: Any) -> tuple[int, ...]:
+        """Return a tensor's sizes."""
+        raise NotImplementedError
+
+    def rows(self, value: Any) -> list[Any]:
+        """Return a tensor's rows."""
+        raise NotImplementedError
+
+    def update(self, parameter: Parameter, value: Any) -> None:
+        """Replace a buffer's values."""
+        raise NotImplementedError
 
     def fill(self, node: Node, inputs: dict[str, Any]) -> None:
         """Fill unknown sizes of a node's own parameters."""
@@ -162,6 +233,21 @@ class _Tracer(_Program):
         """Return a parameter's shape and type."""
         return self._shape(parameter), self.net.dtype
 
+    def sizes_of(self, value: Any) -> tuple[int, ...]:
+        """Return a tensor's sizes."""
+        sizes: tuple[int, ...] = value[0]
+        return sizes
+
+    def rows(self, value: Any) -> list[Any]:
+        """Return the shapes and types of a tensor's rows."""
+        (count, *rest), dtype = value
+        return [(tuple(rest), dtype)] * count
+
+    def update(self, parameter: Parameter, value: Any) -> None:
+        """Refuse values of another shape."""
+        if tuple(value[0]) != self._shape(parameter):
+            raise Refused("ShapeMismatchError", path=self.net.paths()[id(parameter)])
+
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
         """Return a function's shape and type, by computing it on ones."""
 
@@ -188,7 +274,7 @@ def _size(size: Any, inputs: dict[str, Any]) -> Any:
     """Return a size, read off an input where it is written as ``"x.-1"``."""
     if not isinstance(size, str):
         return size
-    name, _, axis = size.partition(".")
+    name, _, axis = size.rpartition(".")
     return inputs[name][0][int(axis)]
 
 
@@ -227,6 +313,18 @@ class Forward(_Program):
         """Return a parameter's values, with what the call has changed so far."""
         found = self.updates.get(parameter, self.values.get(parameter, parameter.value))
         return found if isinstance(found, Unknown) else np.asarray(found, "float64")
+
+    def sizes_of(self, value: Any) -> tuple[int, ...]:
+        """Return a tensor's sizes."""
+        return np.shape(value)
+
+    def rows(self, value: Any) -> list[Any]:
+        """Return a tensor's rows."""
+        return list(value)
+
+    def update(self, parameter: Parameter, value: Any) -> None:
+        """Replace a buffer's values: later reads see them."""
+        self.updates[parameter] = value
 
     def layer(self, node: Node, x: Any) -> Any:
         """Return a layer's output by its formula."""
@@ -275,7 +373,7 @@ class Forward(_Program):
                     moved = values.copy()
                     moved[index] += step
                     forward = type(self)(self.net, {parameter: moved})
-                    (output, *_) = forward.outputs(self.net.root, inputs)
+                    output = forward.output(self.net.root, inputs)
                     ends.append(_LOSSES[loss](output))
                     terms = max(terms, forward.terms * output.size)
                 slope[index] = (ends[0] - ends[1]) / (2 * self.step)

@@ -19,6 +19,7 @@ from isomorph.conformance.layers import RECORDS
 
 from . import laws
 from .calls import Forward, Refused, Sizes, double, is_other_float, shape_and_type, single_function, trace
+from .nested import mapped, parts, read, structure, tensors
 from .tree import UNKNOWN, Asked, Net, Node, Parameter, Spec, cast, construct, node_at, tie
 
 
@@ -230,10 +231,10 @@ class Machine:
     def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
         """Infer sizes from shapes alone."""
         subject = self.nets[net]
-        inputs = [(tuple(shape), None) for shape in shapes]
+        inputs = [read(each, lambda shape: (tuple(shape), None)) for each in shapes]
         output, sizes = trace(subject, subject.root, inputs)
         self._take(sizes)
-        return {"spec": list(output[0][0])}
+        return {"spec": list(tensors(output)[0][0])}
 
     def _take(self, sizes: Sizes) -> None:
         for parameter, shape in sizes.items():
@@ -244,8 +245,8 @@ class Machine:
     ) -> None:
         """Infer sizes from data, then initialize."""
         subject = self.nets[net]
-        arrays = [array(each) for each in inputs]
-        _, sizes = trace(subject, subject.root, [shape_and_type(each, subject) for each in arrays])
+        given = [_shapes(read(each, _input), subject) for each in inputs]
+        _, sizes = trace(subject, subject.root, given)
         subject.backend = subject.backend or "numpy"
         waiting = [each for each in subject.state().values() if each.state != "ready"]
         force = law is not None or (seed is not None and not waiting)
@@ -298,6 +299,14 @@ class Machine:
             return {"gradients": {path: value}}
         return {"native": True} if what == "native" else {"value": parameter.value}
 
+    def do_change(self, path: str, value: Any, net: str = "net") -> None:
+        """Change an item of a list or dict that an attribute holds."""
+        holder: Any = self.nets[net].root.options["attributes"]
+        *way, name = [int(each) if each.isdigit() else each.removeprefix(":") for each in path.split(".")]
+        for each in way:
+            holder = holder[each]
+        holder[name] = value
+
     def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> None:
         """Freeze a parameter, or let it be trained again; a buffer never is."""
         parameter = self.parameter(net, path)
@@ -318,44 +327,47 @@ class Machine:
         named: dict[str, Any] | None = None,
         as_native: bool = False,
         watched: bool = False,
+        as_numpy: bool = False,
         path: str = "",
         net: str = "net",
     ) -> dict[str, Any]:
         """Call a net on data: sizes and values for what waits, then the formulas."""
         subject, node = self.nets[net], self.part(net, path)
         subject.backend = subject.backend or "numpy"
-        arrays = [array(each) if isinstance(each, dict) else each for each in inputs]
-        keywords = {name: array(each) for name, each in (named or {}).items()}
-        for each in (*arrays, *keywords.values()):
+        given = [read(each, _input) for each in inputs]
+        keywords = {name: read(each, _input) for name, each in (named or {}).items()}
+        for each in (part for value in (*given, *keywords.values()) for part in parts(value)):
             if as_native and is_other_float(each, subject.dtype):
                 raise Refused("DTypeMismatchError", path=subject.label(node))
-        outputs_spec = self._make_ready(subject, node, arrays, keywords)
+        seen = self._make_ready(subject, node, given, keywords)
         forward = self.forward(subject)
-        outputs = forward.outputs(node, [*map(double, arrays)], {k: double(v) for k, v in keywords.items()})
+        doubles = [mapped(each, double) for each in given]
+        output = forward.output(node, doubles, {k: mapped(v, double) for k, v in keywords.items()})
         self._update(subject, forward)
         self.now.terms, self.now.scale = forward.terms, forward.scale
         return {
             "owned": True,
-            "output": outputs,
-            "shapes": [list(shape) for shape, _ in outputs_spec],
-            "dtypes": [dtype for _, dtype in outputs_spec],
+            "output": tensors(output),
+            "structure": structure(output),
+            "shapes": [list(shape) for shape, _ in tensors(seen)],
+            "dtypes": [dtype for _, dtype in tensors(seen)],
         }
 
     def _update(self, net: Net, forward: Forward) -> None:
         for parameter, value in forward.updates.items():
             parameter.value, parameter.is_exact = cast(value, net.dtype), False
 
-    def _make_ready(self, net: Net, node: Node, arrays: list[Any], named: dict[str, Any]) -> Any:
-        specs = [shape_and_type(each, net) for each in arrays]
-        keywords = {name: shape_and_type(each, net) for name, each in named.items()}
-        outputs, sizes = trace(net, node, specs, keywords)
+    def _make_ready(self, net: Net, node: Node, given: list[Any], named: dict[str, Any]) -> Any:
+        specs = [_shapes(each, net) for each in given]
+        keywords = {name: _shapes(each, net) for name, each in named.items()}
+        output, sizes = trace(net, node, specs, keywords)
         # A layer's parameters become ready together, also where another layer shares one.
         owners = [net.owner(each) for each in net.state(node).values()]
         inside = {id(p): p for owner in owners for p in owner.parameters.values()}
         waiting = [p for p in net.state().values() if id(p) in inside and p.state != "ready"]
         with self._sized(net, sizes, waiting):
             self._draw(net, waiting)
-        return outputs
+        return output
 
     @contextmanager
     def _sized(self, net: Net, sizes: Sizes, waiting: list[Parameter]) -> Iterator[None]:
@@ -374,16 +386,17 @@ class Machine:
     def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
         """Call a net from several threads: each sees the one net."""
         once = self.do_call(inputs, net=net)
-        return {**once, **{name: once[name] * count for name in ("output", "shapes", "dtypes")}}
+        many = {name: once[name] * count for name in ("output", "shapes", "dtypes")}
+        return {"owned": True, **many}
 
     def do_gradients(self, inputs: list[Any], loss: str, net: str = "net") -> dict[str, Any]:
         """Return gradients of a loss, by central differences in double precision."""
         subject = self.nets[net]
         subject.backend = subject.backend or "numpy"
-        arrays = [array(each) for each in inputs]
-        self._make_ready(subject, subject.root, arrays, {})
-        forward, doubles = self.forward(subject), [*map(double, arrays)]
-        forward.outputs(subject.root, doubles)
+        given = [read(each, _input) for each in inputs]
+        self._make_ready(subject, subject.root, given, {})
+        forward, doubles = self.forward(subject), [mapped(each, double) for each in given]
+        forward.output(subject.root, doubles)
         found = forward.gradients(doubles, loss)
         self._update(subject, forward)
         self.now.terms, self.now.scale = found.terms, forward.scale
@@ -434,6 +447,16 @@ class Machine:
         """Select parameters by a pattern."""
         state = self.nets[net].state()
         return {"paths": [path for path, p in state.items() if p.trainable and re.fullmatch(pattern, path)]}
+
+
+def _input(data: Any) -> Any:
+    """Return an input that is no container: an array, or what is no tensor."""
+    return array(data) if isinstance(data, dict) else data
+
+
+def _shapes(value: Any, net: Net) -> Any:
+    """Return an input's shapes and types."""
+    return mapped(value, lambda each: shape_and_type(each, net))
 
 
 __all__ = ["UNKNOWN", "Expected", "Machine"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from isomorph.conformance.data import nest
 from isomorph.conformance.layers import CONTAINERS
 from isomorph.conformance.layers.record import ONES, WEIGHT, ZEROS, Law, Sizes
 
@@ -96,8 +97,15 @@ def construct(spec: Spec, scope: Node | None = None) -> Node:
         return node_at(scope, options["path"])
     node = Node(kind, options)
     if kind == "Graph":
+        options["attributes"] = copy.deepcopy(options.get("attributes", {}))
         for name, each in options.get("parameters", {}).items():
-            node.parameters[name] = _own(each)
+            held = nest(each)
+            if held is None:
+                node.parameters[name] = _own(each)
+            else:
+                held_in = Node("ParameterList", {})
+                held_in.parameters = {key: _own(one) for key, one in held[1].items()}
+                node.children[name] = held_in
         for name, child in options.get("children", {}).items():
             node.children[name] = construct(child, node)
         for there, here in options.get("ties", []):

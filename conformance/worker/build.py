@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from isomorph import init, nn, ops
 from isomorph.conformance.layers import CONTAINERS
 from isomorph.conformance.layers.containers import Container
 from isomorph.init.laws import Array
+
+from .nested import made
 
 Spec = dict[str, Any]
 # Options that hold an initial law.
@@ -99,12 +103,34 @@ def law(spec: Spec | None, calls: list[list[Any]]) -> Any:
     return Counted(made, calls) if counted else made
 
 
+# What a forward may ask in plain Python; a case's script shows the expressions.
+PYTHON: dict[str, Callable[..., Any]] = {
+    "size": lambda x: x.shape[0],
+    "len": len,
+    "rows": list,
+    "equals": lambda size, other: 3.0 if size == other else 0.25,
+    "among": lambda size: 1.5 if size in (2, 7) else -0.5,
+    "lookup": lambda size: {2: 1.5, 3: -2.5}.get(size, 0.75),
+    "kind": lambda value: {type(None): 0.5, bool: 2.0, int: 3.0, float: 5.0, str: 7.0}[type(value)],
+}
+# Places that hold no modules, and how a forward reaches one there.
+HIDDEN: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "set": (lambda inner: {inner}, lambda outside: next(iter(outside))),
+    "deque": (lambda inner: deque([inner]), lambda outside: outside[0]),
+    "object": (lambda inner: SimpleNamespace(inner=inner), lambda outside: outside.inner),
+    "closure": (lambda inner: lambda x: inner(x), lambda outside: outside),
+}
+
+
 class Graph(nn.Module):
     """A user's own module: children, parameters, and a forward that follows a program.
 
-    Each line of the program is (result, callee, arguments, options). The callee is a child's path,
-    ``ops.name`` or ``operator.name``; an argument is a result's name, ``self.parameter``, a number, or
-    a text behind ``=``.
+    Each line of the program is (result, callee, arguments, options, more). The callee is a child's
+    path, ``ops.name``, ``operator.name``, ``python.name`` of `PYTHON`, ``self.buffer.update``,
+    ``assign.name``, which assigns an attribute, or ``hidden``, a module that no attribute holds. An
+    argument is a result's name, with the way into its containers behind dots; ``self.path`` of a
+    parameter, of an attribute or ``self.training``; a number; or a text behind ``=``. More may have
+    arguments that are ``named``, and ``when`` the line is followed: ``training`` or ``evaluating``.
     """
 
     def __init__(self, spec: Spec, calls: list[list[Any]]) -> None:
@@ -113,10 +139,13 @@ class Graph(nn.Module):
         self.graph_program = tuple(tuple(line) for line in spec["program"])
         self.graph_output = spec["output"]
         self.graph_build = dict(spec.get("build", {}))
+        for name, value in spec.get("attributes", {}).items():
+            setattr(self, name, copy.deepcopy(value))
+        if "hidden" in spec:
+            hide, self.graph_reach = HIDDEN[spec["hidden"]["where"]]
+            self.outside = hide(module(spec["hidden"]["spec"], calls))
         for name, each in spec.get("parameters", {}).items():
-            kind = nn.Buffer if each.get("buffer") else nn.Parameter
-            made = kind(each["shape"], law(each.get("init"), calls), role=each.get("role", "weight"))
-            setattr(self, name, made)
+            setattr(self, name, made(each, lambda one: _parameter(one, calls)))
         for name, child in spec.get("children", {}).items():
             setattr(self, name, module(child, calls, self))
         for there, here in spec.get("ties", []):
@@ -140,10 +169,15 @@ class Graph(nn.Module):
     def follow(self, values: dict[str, Any]) -> Any:
         """Return the output that the program gives for its inputs."""
         for result, callee, arguments, *rest in self.graph_program:
+            options, more = [*rest, {}, {}][:2]
+            if more.get("when", "") == ("evaluating" if self.training else "training"):
+                continue
             given = [self._argument(argument, values) for argument in arguments]
-            values[result] = self._callee(callee)(*given, **(rest[0] if rest else {}))
+            by_name = {name: self._argument(each, values) for name, each in more.get("named", {}).items()}
+            values[result] = self._callee(callee)(*given, **options, **by_name)
         output = self.graph_output
-        return values[output] if isinstance(output, str) else tuple(values[name] for name in output)
+        output = {"tuple": output} if isinstance(output, list) else output
+        return made(output, lambda each: self._argument(each, values))
 
     def _argument(self, argument: Any, values: dict[str, Any]) -> Any:
         if isinstance(argument, list):
@@ -152,9 +186,8 @@ class Graph(nn.Module):
             return argument
         if argument.startswith("="):
             return argument[1:]
-        if argument.startswith("self."):
-            return getattr(self, argument[5:])
-        return values.get(argument)
+        name, _, path = argument.partition(".")
+        return follow(self if name == "self" else values.get(name), path)
 
     def _callee(self, name: str) -> Any:
         home, _, function = name.partition(".")
@@ -162,7 +195,18 @@ class Graph(nn.Module):
             return getattr(ops, function)
         if home == "operator":
             return getattr(operator, function)
-        return follow(self, name)
+        if home == "python":
+            return PYTHON[function]
+        if home == "assign":
+            return lambda value: setattr(self, function, value)
+        if home == "hidden":
+            return self.graph_reach(self.outside)
+        return follow(self, function if home == "self" else name)
+
+
+def _parameter(spec: Spec, calls: list[list[Any]]) -> nn.Parameter:
+    kind = nn.Buffer if spec.get("buffer") else nn.Parameter
+    return kind(spec["shape"], law(spec.get("init"), calls), role=spec.get("role", "weight"))
 
 
 @contextmanager
@@ -192,10 +236,13 @@ class GraphOfTwo(Graph):
 
 
 def follow(start: Any, path: str) -> Any:
-    """Return what a dotted path leads to, through attributes, rows and dicts."""
+    """Return what a dotted path leads to, through attributes, rows, and dicts by ``:key``."""
     found = start
     for part in path.split(".") if path else []:
-        found = found[int(part)] if part.isdigit() else _member(found, part)
+        if part.startswith(":"):
+            found = found[part[1:]]
+        else:
+            found = found[int(part)] if part.isdigit() else _member(found, part)
     return found
 
 

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from isomorph import Adapter, backend, nn, ops
+from isomorph import Adapter, backend, nn, ops, to_numpy
 from isomorph.adapter import Options
 from isomorph.conformance.data import array, index, operand
 
 from . import build
+from .nested import made, structure, tensors
 from .observe import plain_text, tensor
 
 # The losses that gradients are asked for: functions of a net's output, in `isomorph.ops`.
@@ -134,7 +135,7 @@ class Session:
 
     def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
         """Infer sizes from shapes alone."""
-        spec = self.nets[net].infer(*(tuple(shape) for shape in shapes))
+        spec = self.nets[net].infer(*(made(each, tuple) for each in shapes))
         return {"spec": [size if isinstance(size, int) else None for size in spec.shape]}
 
     def do_apply_init(
@@ -145,7 +146,7 @@ class Session:
         net: str = "net",
     ) -> None:
         """Infer sizes from data and initialize."""
-        arrays = tuple(array(each) for each in inputs)
+        arrays = tuple(made(each, array) for each in inputs)
         self.nets[net].apply_init(arrays, build.law(law, self.law_calls), seed=seed)
 
     def do_set(self, path: str, data: dict[str, Any], net: str = "net") -> None:
@@ -181,6 +182,11 @@ class Session:
             return {"gradients": {} if found is None else {path: tensor(found)}}
         return {"text": plain_text(str(getattr(parameter, what)))}
 
+    def do_change(self, path: str, value: Any, net: str = "net") -> None:
+        """Change an item of a list or dict that an attribute holds."""
+        holder, _, name = path.rpartition(".")
+        self.part(net, holder)[int(name) if name.isdigit() else name.removeprefix(":")] = value
+
     def do_freeze(self, path: str, trainable: bool = False, net: str = "net") -> None:
         """Freeze a parameter, or let it be trained again."""
         self.part(net, path).trainable = trainable
@@ -198,6 +204,7 @@ class Session:
         named: dict[str, Any] | None = None,
         as_native: bool = False,
         watched: bool = False,
+        as_numpy: bool = False,
         path: str = "",
         net: str = "net",
     ) -> dict[str, Any]:
@@ -208,19 +215,26 @@ class Session:
         with build.runs_of_forward() if watched else nullcontext() as runs:
             output = module(*values, **keywords)
         counted = {} if runs is None else {"in_python": bool(runs)}
-        return {**self._outputs(output, backend(self.nets[net].backend or self.adapter.name)), **counted}
+        seen = self._seen(output, backend(self.nets[net].backend or self.adapter.name))
+        return {**seen, **counted, **(_as_numpy(output) if as_numpy else {})}
 
-    def _input(self, spec: Any, as_native: bool, net: str) -> Any:
-        if not isinstance(spec, dict):
-            return spec
-        values = array(spec)
-        return self.adapter.from_numpy(values, self.nets[net]._isomorph.options) if as_native else values
+    def _input(self, data: Any, as_native: bool, net: str) -> Any:
+        options = self.nets[net]._isomorph.options
 
-    def _outputs(self, output: Any, adapter: Adapter) -> dict[str, Any]:
-        outputs = output if isinstance(output, (tuple, list)) else [output]
+        def leaf(each: Any) -> Any:
+            if not isinstance(each, dict):
+                return each
+            return self.adapter.from_numpy(array(each), options) if as_native else array(each)
+
+        return made(data, leaf)
+
+    def _seen(self, output: Any, adapter: Adapter) -> dict[str, Any]:
+        """Return what an output is, its tensors in a row."""
+        found = tensors(output, _is_tensor)
         return {
-            "owned": all(adapter.owns(each) for each in outputs),
-            "output": [tensor(adapter.to_numpy(each)) for each in outputs],
+            "owned": all(adapter.owns(each) for each in found),
+            "output": [tensor(adapter.to_numpy(each)) for each in found],
+            "structure": structure(output, _is_tensor),
         }
 
     def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
@@ -247,7 +261,7 @@ class Session:
 
     def do_gradients(self, inputs: list[Any], loss: str, net: str = "net") -> dict[str, Any]:
         """Ask for the gradients of a loss."""
-        found = self.nets[net].gradients(LOSSES[loss], *(array(each) for each in inputs))
+        found = self.nets[net].gradients(LOSSES[loss], *(made(each, array) for each in inputs))
         return {"gradients": {path: tensor(np.asarray(value)) for path, value in found.items()}}
 
     def do_op(self, op: str, arrays: list[Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +281,7 @@ class Session:
             output = ops.einsum(settings.pop("equation"), *given)
         else:
             output = getattr(ops, op)(*given, **settings)
-        return self._outputs(output, self.adapter)
+        return self._seen(output, self.adapter)
 
     def _operand(self, spec: Any) -> Any:
         value = operand(spec)
@@ -327,6 +341,21 @@ class Session:
     def do_select(self, pattern: str, net: str = "net") -> dict[str, Any]:
         """Select parameters by a pattern."""
         return {"paths": list(self.nets[net].parameters().select(pattern))}
+
+
+def _is_tensor(value: Any) -> bool:
+    return not isinstance(value, (type(None), bool, int, float, str)) or isinstance(value, np.generic)
+
+
+def _as_numpy(output: Any) -> dict[str, Any]:
+    """Return what isomorph.to_numpy makes of an output."""
+    arrays = to_numpy(output)
+    found = tensors(arrays, _is_tensor)
+    return {
+        "numpy": all(type(each) is np.ndarray for each in found),
+        "output": [tensor(each) for each in found],
+        "structure": structure(arrays, _is_tensor),
+    }
 
 
 def _frozen(value: Any) -> Any:
