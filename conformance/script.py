@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from .assembly import assembled
 from .judge import expected_of
 from .manifest import by_id, load
 from .model.machine import UNKNOWN
 from .source import (
     Nets,
-    assembled,
     called,
     contained,
     dictionary,

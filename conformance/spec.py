@@ -177,7 +177,7 @@ CLAUSES: tuple[Clause, ...] = tuple(
         (
             "F-1",
             """A forward reads its own, its children's and their children's parameters and buffers, in the
-            canonical layout, before the child's call and after it.""",
+            canonical layout, once their sizes are known: before the child's call and after it.""",
         ),
         ("F-2", "Gradients flow through parameters that a forward reads, wherever they are."),
         (

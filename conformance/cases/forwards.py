@@ -41,6 +41,11 @@ DEEP = graph(
         "heads": {"kind": "ModuleDict", "children": {"out": dense(3)}},
     },
 )
+EARLY = graph(
+    [["s", "ops.sum", ["self.part.weight"], {"axis": 1}], ["h", "part", ["x"]], ["y", "ops.add", ["h", "s"]]],
+    "y",
+    children={"part": dense(3)},
+)
 INNER = graph([["y", "ops.multiply", ["x", "self.gain"]]], "y", parameters={"gain": HALF})
 OUTER = graph(
     [["h", "inner", ["x"]], ["y", "ops.add", ["h", "self.inner.gain"]]], "y", children={"inner": INNER}
@@ -179,6 +184,12 @@ def parameters() -> list[Case]:
             ],
             needs=("core.forward.child-weight",),
         ),
+        core_case(
+            "forward.before-sizes-are-known",
+            "F-1",
+            [*ready(EARLY), CALL],
+            [[3, "error"], [3, "error.text"], [3, "shapes"], [3, "states"]],
+        ),
         _case(
             "listed-parameters",
             "F-8",
@@ -316,7 +327,7 @@ def refused() -> list[Case]:
         )
         found.append(
             core_case(
-                f"forward.module-in-a-{where}",
+                f"forward.module-held-by-{where}",
                 "F-7",
                 [*ready(hidden), CALL],
                 [[3, "error"], [3, "error.text"], [3, "states"]],

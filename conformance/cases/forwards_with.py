@@ -40,7 +40,7 @@ STATISTICS = graph(
         ["z", "ops.multiply", ["y", "self.norm.weight"]],
     ],
     "z",
-    children={"norm": layer("BatchNorm")},
+    children={"norm": layer("BatchNorm", in_features=5)},
 )
 FILTERS = graph(
     [["h", "conv", ["x"]]],

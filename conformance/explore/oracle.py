@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from isomorph.conformance.compare import epsilon
-from isomorph.conformance.model.calls import Forward, Refused
+from isomorph.conformance.model.calls import Forward
 from isomorph.conformance.model.machine import UNKNOWN, Expected, Machine
+from isomorph.conformance.model.program import Refused
 from isomorph.conformance.model.tree import Net, Node, Parameter, Unknown
 
 ROUNDS = 3

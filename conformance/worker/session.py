@@ -230,11 +230,11 @@ class Session:
 
     def _seen(self, output: Any, adapter: Adapter) -> dict[str, Any]:
         """Return what an output is, its tensors in a row."""
-        found = tensors(output, _is_tensor)
+        found = tensors(output, is_tensor)
         return {
             "owned": all(adapter.owns(each) for each in found),
             "output": [tensor(adapter.to_numpy(each)) for each in found],
-            "structure": structure(output, _is_tensor),
+            "structure": structure(output, is_tensor),
         }
 
     def do_call_in_threads(self, inputs: list[Any], count: int, net: str = "net") -> dict[str, Any]:
@@ -343,18 +343,19 @@ class Session:
         return {"paths": list(self.nets[net].parameters().select(pattern))}
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
+    """Whether a part of an output is a tensor."""
     return not isinstance(value, (type(None), bool, int, float, str)) or isinstance(value, np.generic)
 
 
 def _as_numpy(output: Any) -> dict[str, Any]:
     """Return what isomorph.to_numpy makes of an output."""
     arrays = to_numpy(output)
-    found = tensors(arrays, _is_tensor)
+    found = tensors(arrays, is_tensor)
     return {
         "numpy": all(type(each) is np.ndarray for each in found),
         "output": [tensor(each) for each in found],
-        "structure": structure(arrays, _is_tensor),
+        "structure": structure(arrays, is_tensor),
     }
 
 

@@ -16,13 +16,14 @@ import pytest
 
 import isomorph
 from isomorph import errors
+from isomorph.conformance.assembly import assembled
 from isomorph.conformance.compare import COMPARISONS
 from isomorph.conformance.data import array
 from isomorph.conformance.judge import expected_of
 from isomorph.conformance.manifest import by_id, load
 from isomorph.conformance.script import in_isomorph, script
-from isomorph.conformance.source import assembled, literal, named
-from isomorph.conformance.worker import observe
+from isomorph.conformance.source import literal, named
+from isomorph.conformance.worker import nested, observe, session
 from isomorph.conformance.worker.session import known_verbs
 from isomorph.conformance.worker.sites import profile_path, read_toml
 
@@ -95,8 +96,7 @@ def different(case: dict[str, Any], ran: Ran) -> str | None:
         y = ran.left["y"]
         if arguments.get("op") == "shape":
             y = np.asarray(y, "int64")
-        outputs = y if isinstance(y, (tuple, list)) else [y]
-        seen["result"]["output"] = [observe.tensor(each) for each in outputs]
+        seen["result"]["output"] = [observe.tensor(each) for each in nested.tensors(y, session.is_tensor)]
         asked += OUTPUT
     for name in asked:
         found = COMPARISONS[name](seen, expected, {"bound": 0.0})
