@@ -39,7 +39,7 @@ def remember(
     (given, _), values = tensors
     direct = run
     if arguments[1] and not _names_of(signature):
-        direct = _ordering(module, direct)
+        direct = _ordering(module, arguments, direct)
     if any(before is not after for before, after in zip(given, values)):
         direct = _preparing(module, binding, signature.is_flat and len(given) == 1, direct)
     if any(each._is_layer and each.statistics and each.training for _, each in module.named_modules()):
@@ -80,13 +80,18 @@ def _has_floats(structure: Any) -> bool:
     return any(map(_has_floats, structure[2:]))
 
 
-def _ordering(module: Tree, run: Run) -> Run:
+def _ordering(module: Tree, arguments: tuple[tuple[Any, ...], dict[str, Any]], run: Run) -> Run:
     """Put named inputs by position: a framework's layer has names of its own."""
+    given, names = arguments[0], {name: name for name in arguments[1]}
+    order = by_position(module, given, names)[len(given) :]
 
     def ordered(*inputs: Any, **named: Any) -> Any:
+        return run(*inputs, *[named[name] for name in order])
+
+    def bound(*inputs: Any, **named: Any) -> Any:
         return run(*by_position(module, inputs, named))
 
-    return ordered
+    return ordered if set(order) == set(names) else bound
 
 
 def _preparing(module: Tree, binding: Binding, is_single: bool, run: Run) -> Run:

@@ -112,18 +112,25 @@ def key_by_sizes(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     Of tensors the type, the data type and the sizes behind the first; of a vector all. Plain
     values count with their types, floats by their type alone.
     """
-    return _key(_part_by_sizes, inputs, named)
+    if len(inputs) == 1 and not named:
+        (x,) = inputs
+        try:
+            shape = x.shape
+            return (type(x), shape[1:] if len(shape) > 1 else (shape,), x.dtype)
+        except AttributeError:
+            return _part_by_sizes(x)
+    return (*map(_part_by_sizes, inputs), *named, *map(_part_by_sizes, named.values()))
 
 
 def key_by_rank(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Return the same with the number of axes in place of sizes."""
-    return _key(_part_by_rank, inputs, named)
-
-
-def _key(part: Callable[[Any], Any], inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    if not named:
-        return part(inputs[0]) if len(inputs) == 1 else tuple(map(part, inputs))
-    return (*map(part, inputs), *named, *map(part, named.values()))
+    if len(inputs) == 1 and not named:
+        (x,) = inputs
+        try:
+            return (type(x), x.ndim, x.dtype)
+        except AttributeError:
+            return _part_by_rank(x)
+    return (*map(_part_by_rank, inputs), *named, *map(_part_by_rank, named.values()))
 
 
 def _part_by_sizes(value: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 from .errors import InvalidArgumentError, StructureError
 from .framework import Options
 from .initialize import Request
-from .parameter import Buffer, Parameter, ParameterMapping
+from .mapping import ParameterMapping
+from .parameter import Buffer, Parameter
 from .structure import key_by_sizes
 from .tracing import current
 

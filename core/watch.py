@@ -22,6 +22,7 @@ class Watch:
     """What attributes of modules held when this was made.
 
     >>> class Scaled(nn.Module):
+    ...     __module__ = "mine"
     ...     def __init__(self):
     ...         super().__init__()
     ...         self.settings = {"gain": [1.0]}

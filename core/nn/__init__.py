@@ -1,6 +1,7 @@
 """Layers, containers and parameters: what nets are described with."""
 
-from ..parameter import Buffer, Parameter, ParameterMapping, State
+from ..mapping import ParameterMapping
+from ..parameter import Buffer, Parameter, State
 from .activations import (
     GELU,
     LeakyReLU,
