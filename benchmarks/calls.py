@@ -93,16 +93,22 @@ def measure_calls(backend: str) -> list[dict[str, Any]]:
 
 def compare(backend: str, contestants: dict[str, Callable[[], Call]]) -> dict[str, Any]:
     """Return the times of each that runs, in microseconds, and what the others raised."""
-    calls, row = {}, {}
+    calls, outputs, row = {}, {}, {}
     for who, make in contestants.items():
         try:
-            calls[who] = ready(backend, make())
-            calls[who]()
+            call = ready(backend, make())
+            outputs[who] = shapes(call())
+            calls[who] = call
         except Exception as error:
-            calls.pop(who, None)
             row[f"{who}_fails"] = f"{type(error).__name__}: {error}".splitlines()[0]
+    if len(set(outputs.values())) > 1:
+        raise ValueError(f"the nets compared are not the same net: they return {outputs}")
     times = dict(zip(calls, alternate(*calls.values())))
     row |= {f"{who}_us": seconds * 1e6 for who, seconds in times.items()}
     if "native" in times:
         row |= {f"{who}_ratio": times[who] / times["native"] for who in times if who != "native"}
     return row
+
+
+def shapes(y: Any) -> tuple[Any, ...]:
+    return tuple(tuple(each.shape) for each in (y if isinstance(y, (tuple, list)) else (y,)))
