@@ -30,7 +30,7 @@ def paths_are_shortened(patch: Patch) -> None:
     """The name of a list is left out of the paths of what is in it."""
 
     def state(original: Any, module: Any) -> Any:
-        return parameter.ParameterMapping(
+        return mapping.ParameterMapping(
             {path.replace("blocks.", ""): each for path, each in original(module).items()}
         )
 
@@ -83,7 +83,7 @@ def shared_elements_count_twice(patch: Patch) -> None:
             for path, each in child.state().items():
                 if each.trainable:
                     found[f"{name}.{path}"] = each
-        return parameter.ParameterMapping(found)
+        return mapping.ParameterMapping(found)
 
     patch.around(tree.Tree, "parameters", listed)
 
@@ -101,7 +101,7 @@ def selection_ignores_the_start(patch: Patch) -> None:
     def select(original: Any, mapping: Any, pattern: str) -> Any:
         return original(mapping, f".*{pattern}")
 
-    patch.around(parameter.ParameterMapping, "select", select)
+    patch.around(mapping.ParameterMapping, "select", select)
 
 
 @mutant(kills="core.state.copy-ready", beside=5)
@@ -247,7 +247,7 @@ def tied_parameters_are_listed_twice(patch: Patch) -> None:
         for path, each in module.named_modules():
             for name, own in each.own_parameters().items():
                 found.setdefault(f"{path}.{name}" if path else name, own)
-        return parameter.ParameterMapping(found)
+        return mapping.ParameterMapping(found)
 
     patch.around(tree.Tree, "state", state)
 
@@ -268,7 +268,7 @@ def frozen_parameters_are_left_out(patch: Patch) -> None:
 
     def parameters(original: Any, module: Any) -> Any:
         found = original(module).items()
-        return parameter.ParameterMapping({path: each for path, each in found if each.trainable})
+        return mapping.ParameterMapping({path: each for path, each in found if each.trainable})
 
     patch.around(tree.Tree, "parameters", parameters)
 
