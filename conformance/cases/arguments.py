@@ -6,7 +6,7 @@ from typing import Any
 
 from isomorph.conformance.data import spread
 
-from .nets import CALL, NET, SEED, TO, TWO_DENSE, X
+from .nets import CALL, NET, SEED, TO, X
 from .write import Case, Data, core_case, dense, graph
 
 Y = spread(2, 7, salt=1)
@@ -20,6 +20,12 @@ WAYS: dict[str, tuple[str, str]] = {
     "dataclass": ("x.left", "x.right"),
 }
 CHILDREN = {"left": dense(3, activation="tanh"), "right": dense(3)}
+TWO = graph(
+    [["a", "left", ["x"]], ["b", "right", ["y"]], ["z", "ops.subtract", ["a", "b"]]],
+    "z",
+    inputs=["x", "y"],
+    children=CHILDREN,
+)
 INSIDE = graph(
     [["h", "stem", [], {}, {"named": {"x": "x"}}], ["y", "heads.out", [], {}, {"named": {"x": "h"}}]],
     "y",
@@ -95,7 +101,7 @@ def by_name() -> list[Case]:
             "two-by-name",
             "A-1",
             [
-                *_ready(TWO_DENSE),
+                *_ready(TWO),
                 _call(named={"y": spread(2, 5, salt=1), "x": X}),
                 _call(named={"x": X, "y": spread(2, 5, salt=1)}),
                 _call(X, named={"y": spread(2, 5, salt=1)}),
@@ -205,7 +211,7 @@ def later() -> list[Case]:
         _case(
             "batch-sizes-of-two",
             "A-7",
-            [*_ready(TWO_DENSE), *(_call(spread(n, 5), spread(n, 5, salt=1)) for n in (2, 3, 7, 2))],
+            [*_ready(TWO), *(_call(spread(n, 5), spread(n, 5, salt=1)) for n in (2, 3, 7, 2))],
         ),
     ]
 

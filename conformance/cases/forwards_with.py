@@ -6,7 +6,7 @@ from typing import Any
 
 from isomorph.conformance.data import numbers, spread
 
-from .arguments import DEEP, FLAGGED, Y, held, taking
+from .arguments import DEEP, FLAGGED, TWO, Y, held, taking
 from .forwards import (
     ANOTHER,
     ASKED,
@@ -19,7 +19,7 @@ from .forwards import (
     asked,
     ready,
 )
-from .nets import CALL, TOKENS, TWO_DENSE, X
+from .nets import CALL, TOKENS, X
 from .write import Case, Data, case, graph, layer, train_case
 
 EMBED = layer("Embedding", num_embeddings=11, embedding_dim=5)
@@ -158,8 +158,8 @@ def compiled() -> list[Case]:
                 timeout=120.0,
             )
             for name, spec, given in (
-                ("two-inputs", TWO_DENSE, two),
-                ("named-input", TWO_DENSE, names),
+                ("two-inputs", TWO, two),
+                ("named-input", TWO, names),
                 ("nested-input", taking("dict"), {"inputs": [held("dict", X, Y)]}),
             )
         ),

@@ -1,0 +1,175 @@
+"""Faults of what nets take and give, and of what a forward may use."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from isomorph import calls, convert, nn, parameter, structure, trace, tracing, tree
+from isomorph.backends.numpy import NumpyAdapter
+from isomorph.shape import Shape
+from isomorph.tensor import TensorSpec
+
+from .catalog import Patch, mutant
+
+
+@mutant(kills="core.arguments.two-by-name", beside=6)
+def names_go_by_their_order(patch: Patch) -> None:
+    """Inputs that are named are taken in the order in which they are written."""
+
+    def call(original: Any, module: Any, inputs: Any, named: Any) -> Any:
+        return original(module, (*inputs, *named.values()), {})
+
+    patch.around(calls, "call", call)
+
+
+@mutant(kills="core.arguments.unknown-name")
+def unknown_names_are_let_in(patch: Patch) -> None:
+    """A layer takes an input of any name for its own."""
+
+    def ordered(original: Any, binding: Any, module: Any, inputs: Any, named: Any) -> Any:
+        if isinstance(module, nn.Layer) and len(named) == 1 and not inputs:
+            return tuple(named.values()), {}
+        return original(binding, module, inputs, named)
+
+    patch.around(calls, "ordered", ordered)
+
+
+@mutant(kills="core.arguments.dict-in", beside=8)
+def dicts_are_mixed_up(patch: Patch) -> None:
+    """The values of a dict that a net is given come under each other's keys."""
+
+    def unflatten(original: Any, around: Any, leaves: Any) -> Any:
+        inputs, named = original(around, leaves)
+        return tuple(map(_turned, inputs)), named
+
+    patch.around(calls, "unflatten", unflatten)
+
+
+def _turned(value: Any) -> Any:
+    return dict(zip(value, [*value.values()][::-1])) if type(value) is dict else value
+
+
+@mutant(kills="core.arguments.dataclass-in", beside=4)
+def data_classes_are_no_containers(patch: Patch) -> None:
+    """The tensors in a data class are not looked for."""
+    patch(structure, "is_dataclass", lambda value: False)
+
+
+@mutant(kills="core.arguments.list-out", beside=6)
+def lists_come_back_as_tuples(patch: Patch) -> None:
+    """Where forward returns a list, its caller gets a tuple."""
+
+    def call(original: Any, module: Any, *inputs: Any, **named: Any) -> Any:
+        output = original(module, *inputs, **named)
+        return tuple(output) if type(output) is list else output
+
+    patch.around(nn.Module, "__call__", call)
+
+
+@mutant(kills="core.arguments.flags-by-type", beside=5)
+def first_flags_stay(patch: Patch) -> None:
+    """What is no tensor among the inputs stays what it was in the first call."""
+    first: dict[int, Any] = {}
+
+    def call(original: Any, module: Any, *inputs: Any, **named: Any) -> Any:
+        if tracing.current() is not None or len(inputs) < 2:
+            return original(module, *inputs, **named)
+        kept = first.setdefault(id(module), inputs)
+        given = (x if structure.is_array(x) else one for x, one in zip(inputs, kept))
+        return original(module, *given, **named)
+
+    patch.around(nn.Module, "__call__", call)
+
+
+@mutant(kills="core.arguments.to-numpy-nested")
+def to_numpy_gives_a_row(patch: Patch) -> None:
+    """to_numpy gives the arrays of a nested output in a row."""
+
+    def mapped(original: Any, function: Any, value: Any, is_leaf: Any) -> Any:
+        leaves, around = structure.flatten(value, is_leaf)
+        return (
+            original(function, value, is_leaf)
+            if around is structure.LEAF
+            else [function(each) for each in leaves]
+        )
+
+    patch.around(convert, "map_leaves", mapped)
+
+
+@mutant(kills="core.forward.before-sizes-are-known")
+def unknown_sizes_read_as_one(patch: Patch) -> None:
+    """A forward that reads a parameter of unknown size sees ones in its shape."""
+
+    def spec(original: Any, each: Any) -> Any:
+        if each.shape.is_known:
+            return original(each)
+        return TensorSpec(Shape(1 if size is None else size for size in each.shape), each.dtype)
+
+    patch.around(parameter.Parameter, "spec", spec)
+
+
+@mutant(kills="core.forward.attributes-now")
+def containers_are_copied(patch: Patch) -> None:
+    """A net's native modules hold copies of the lists and dicts that its attributes are."""
+
+    def compose(original: Any, adapter: Any, module: Any, attributes: Any, binding: Any) -> Any:
+        held = {
+            name: copy.deepcopy(value) if type(value) in (list, dict) else value
+            for name, value in attributes.items()
+        }
+        return original(adapter, module, held, binding)
+
+    patch.around(NumpyAdapter, "compose", compose)
+
+
+@mutant(kills="core.forward.update-of-another-shape")
+def updates_of_any_shape_are_let_in(patch: Patch) -> None:
+    """A buffer's update takes values of another shape."""
+
+    def update(original: Any, each: Any, value: Any) -> None:
+        context = tracing.current()
+        if context is None:
+            original(each, value)
+        else:
+            context.updates = True
+
+    patch.around(nn.Buffer, "update", update)
+
+
+@mutant(kills="core.forward.assigns", beside=3)
+def assignments_are_let_in(patch: Patch) -> None:
+    """A forward may assign attributes."""
+    patch(trace.Trace, "require_no_assignment", lambda context, module, name: None)
+
+
+@mutant(kills="core.forward.module-held-by-set", beside=4)
+def modules_outside_are_let_in(patch: Patch) -> None:
+    """A forward may call modules that the tree does not hold."""
+    patch(trace.Trace, "require_inside", lambda context, module: None)
+
+
+@mutant(kills="core.forward.listed-parameters", beside=3)
+def listed_parameters_are_not_seen(patch: Patch) -> None:
+    """Parameters in a list of an attribute are no parameters of the net."""
+
+    def container(original: Any, owner: Any, name: str, value: Any) -> Any:
+        items = value.values() if isinstance(value, dict) else value
+        return (
+            value if any(isinstance(each, nn.Parameter) for each in items) else original(owner, name, value)
+        )
+
+    patch.around(tree, "_as_container", container)
+
+
+@mutant(kills="core.forward.mode", beside=3)
+def users_modules_always_train(patch: Patch) -> None:
+    """A user's own forward sees the training mode, whatever the mode is."""
+
+    def set_mode(original: Any, adapter: Any, binding: Any) -> None:
+        original(adapter, binding)
+        for _, module in binding.root.named_modules():
+            if not isinstance(module, nn.Layer) and id(module) in binding.natives:
+                vars(binding.natives[id(module)])["training"] = True
+
+    patch.around(NumpyAdapter, "set_mode", set_mode)
