@@ -278,4 +278,7 @@ def sufficient_shape(module: Any, options: Options) -> tuple[int | None, ...]:
     if fitting is None:  # a layer of someone's that does not say
         first = next(iter(module.own_parameters().values()))
         return (None, first.shape[-1])
+    if hasattr(module, "dilation"):  # Keras's convolutions take their dilated windows' sizes for the least
+        channels = options.channel_axis(len(fitting))
+        return tuple(size if axis == channels else None for axis, size in enumerate(fitting))
     return fitting if len(fitting) < 2 else (None, *fitting[1:])
