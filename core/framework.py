@@ -145,6 +145,18 @@ class Ops:
     def mean(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor: ...
     @required
     def max(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor: ...
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        sizes = self.shape(x)
+        at = axis % len(sizes)
+        total = self.sum(self.expand_dims(x, 0), 0, False)  # the same numbers, of the type of a sum
+        step = 1
+        while step < sizes[at]:
+            before = self.split(total, (sizes[at] - step, step), at)[0]
+            widths = tuple((step if i == at else 0, 0) for i in range(len(sizes)))
+            total = self.add(total, self.pad(before, widths, 0))
+            step *= 2
+        return total
+
     # Products.
     @required
     def matmul(self, a: Tensor, b: Tensor) -> Tensor: ...

@@ -73,6 +73,7 @@ def test_every_function_is_in_the_table() -> None:
         lambda x: ops.split(x, (1, 1)),
         lambda x: ops.matmul(x, x),
         lambda x: ops.softmax(x, 3),
+        lambda x: ops.cumsum(x, 3),
         lambda x: ops.einsum("ij,jk->ik", x, x),
         lambda x: ops.pad(x, ((1, 1),)),
         lambda x: x + x[:, :2],

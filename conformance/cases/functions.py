@@ -149,6 +149,12 @@ ALONG_AXES = (
     _row("max-keepdims", A, axis=-1, keepdims=True),
     _row("max-negative", _spread(3, 5, offset=-9), axis=0),
     _row("max-ints", INTS, axis=-1),
+    _row("cumsum", A, axis=0),
+    _row("cumsum-last", A, axis=-1),
+    _row("cumsum-middle-negative", A, axis=-2),
+    _row("cumsum-vector", VECTOR, axis=0),
+    _row("cumsum-ints", INTS, axis=1),
+    _row("cumsum-truths", TRUTHS, axis=-1),
 )
 
 PRODUCTS = (

@@ -53,6 +53,11 @@ def _max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     return np.asarray(x.max(_axes(axis), keepdims=keepdims))
 
 
+def _cumsum(x: Array, axis: int) -> Array:
+    upto = range(1, x.shape[axis] + 1)
+    return np.stack([_sum(np.take(x, np.arange(count), axis), axis) for count in upto], axis)
+
+
 def _clip(x: Array, low: float | None = None, high: float | None = None) -> Array:
     x = x if low is None else np.where(x < low, low, x)
     return x if high is None else np.where(x > high, high, x)
@@ -109,6 +114,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "sum": _sum,
     "mean": _mean,
     "max": _max,
+    "cumsum": _cumsum,
     "matmul": np.matmul,
     "einsum": lambda *operands, equation: np.einsum(equation, *operands),
     "shape": lambda x: tuple(x.shape),
@@ -173,7 +179,7 @@ def result_dtype(name: str, dtypes: Sequence[Type], options: dict[str, Any] | No
     if name in _COMPARISONS:
         return "bool"
     dtype = promote(*dtypes[1:] if name == "where" else dtypes)
-    if name == "sum":
+    if name in ("sum", "cumsum"):
         return dtype if dtype in FLOATS else "int64"
     if name in _FLOATS_ONLY and dtype not in FLOATS:
         raise ValueError(f"{name} of {dtype} is not specified")

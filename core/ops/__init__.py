@@ -39,7 +39,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .reductions import einsum, matmul, max, mean, sum
+from .reductions import cumsum, einsum, matmul, max, mean, sum
 from .shaping import (
     concat,
     expand_dims,
@@ -60,6 +60,7 @@ __all__ = [
     "astype",
     "clip",
     "concat",
+    "cumsum",
     "divide",
     "einsum",
     "exp",

@@ -76,6 +76,10 @@ class AbstractOps(Ops):
     def max(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
         return self.sum(x, axis, keepdims).astype(as_spec(x).dtype)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        normal_axis(as_spec(x), axis)
+        return as_spec(x).astype(self.sum(x, axis, False).dtype)
+
     def mean(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
         return self.sum(_floating(x), axis, keepdims)
 

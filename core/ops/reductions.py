@@ -1,4 +1,4 @@
-"""Reductions over axes, and products of tensors."""
+"""Sums and the like over axes, and products of tensors."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
 def max(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """Return the greatest element over one axis, several, or all (None)."""
     return table_of(x).max(x, axis, keepdims)
+
+
+def cumsum(x: Tensor, axis: int) -> Tensor:
+    """Return the sum up to each element along an axis; integers and truth values in int64.
+
+    >>> cumsum(numpy.array([[1, 2, 3], [4, 5, 6]]), axis=1).tolist()
+    [[1, 3, 6], [4, 9, 15]]
+    """
+    return table_of(x).cumsum(x, axis)
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:

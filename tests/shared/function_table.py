@@ -77,6 +77,9 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Callable[..., Any]]]
     "mean-keep": (lambda x: ops.mean(x, 1, keepdims=True), (A,), lambda x: x.mean(1, keepdims=True)),
     "max": (lambda x: ops.max(x, -1), (A,), lambda x: x.max(-1)),
     "max-all": (ops.max, (A,), np.max),
+    "cumsum": (lambda x: ops.cumsum(x, -1), (A,), lambda x: x.cumsum(-1)),
+    "cumsum-ints": (lambda x: ops.cumsum(x, 0), (INTS,), lambda x: x.cumsum(0)),
+    "cumsum-truth": (lambda x: ops.cumsum(x > 0, 1), (A,), lambda x: (x > 0).cumsum(1)),
     "matmul": (ops.matmul, (A, MATRIX), np.matmul),
     "einsum": (
         lambda a, b: ops.einsum("bij,bkj->bik", a, b),
