@@ -17,8 +17,9 @@ Seen = dict[str, Any]
 Difference = dict[str, Any]
 # Errors that quote the framework's own words.
 _QUOTING = ("NativeCallError",)
-# What a step returns that is the framework's own: classes, names; a net's backend is asked by P-12.
-_OWN = ("classes", "listed", "backend")
+# What a step returns that is the framework's own: classes, names; whether a layer is made of its own
+# forward. A net's backend is asked by P-12, a user's own class by W-4.
+_OWN = ("classes", "listed", "backend", "user_class")
 _FACTS = ("path", "name", "kind", "state", "shape", "dtype", "trainable", "requested")
 
 

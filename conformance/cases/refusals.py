@@ -36,7 +36,7 @@ def _refused(record: Record, row: Refused) -> list[Case]:
 def _contradiction(record: Record) -> Case:
     """Return the case of values whose sizes contradict each other."""
     steps: list[Any] = [
-        ["construct", {"spec": record.layer({})}],
+        ["construct", {"spec": record.layer(record.plain.options)}],
         ["to", {}],
         ["set", {"path": "bias", "data": spread(8)}],
         ["set", {"path": "weight", "data": spread(7)}],

@@ -83,10 +83,20 @@ def layer(draws: Draws, here: Here, wrong: bool = False, kind: str = "") -> tupl
     there = output_of(spec, here)
     if there is None:
         return None
-    if record.known and (wrong or draws.rarely(5)) and spec.get("groups", 1) == 1:
+    if record.known and (wrong or draws.rarely(5)):
         axis = record.size_axis(len(here.shape), here.data_format)
-        spec[record.known] = here.shape[axis] + wrong
+        told = {**spec, record.known: here.shape[axis] + wrong}
+        spec = told if _is_constructed(told) else spec
     return spec, there
+
+
+def _is_constructed(spec: Data) -> bool:
+    """Return whether a layer's constructor takes its options."""
+    try:
+        rules.declared(spec)
+    except rules.Refusal:
+        return False
+    return True
 
 
 def output_of(spec: Data, here: Here) -> Here | None:

@@ -13,7 +13,10 @@ import pytest
 
 import isomorph
 from isomorph import errors, nn, ops
+from isomorph.conformance.cases.layers import PLAIN, in_format, input_for
+from isomorph.conformance.data import array
 from isomorph.conformance.profile import QUESTIONS
+from isomorph.conformance.worker.build import module
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,11 +26,6 @@ else:
 CORE = {"Dense", "Sequential", "ModuleList", "ModuleDict"}
 LAYERS = {name for name in nn.__all__ if issubclass(getattr(nn, name), nn.Layer) and name != "Layer"}
 FLOATS = ("float64", "float16", "bfloat16")
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "Dense": (3,), "Conv1d": (3, 2), "Conv2d": (3, 2), "MaxPool2d": (2,), "AvgPool2d": (2,),
-    "Embedding": (5, 3),
-}  # fmt: skip
-SHAPES = {"Conv1d": (2, 3, 7)}
 X = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
 
 
@@ -114,14 +112,14 @@ def test_variables(backend, profile):
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("name", sorted(LAYERS - CORE | {"Dense"}))
 def test_natives(backend, profile, name, data_format):
-    layer = getattr(nn, name)(*ARGUMENTS.get(name, ())).to(backend, data_format=data_format)
+    spec, shape = PLAIN[name]
+    layer = module(spec, []).to(backend, data_format=data_format)
     claim, binding = profile["native"][name], layer._isomorph.binding
     is_a = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(layer.native).__mro__}
     assert claim["class"] in is_a
     listed = binding.adapter.native_parameters(binding, layer)
     assert all(shape is None or shape == () for shape in listed.values())
-    shape = SHAPES.get(name, (2, 3, 6, 5))
-    layer(np.ones(shape, "int64") if name == "Embedding" else np.ones(shape, "float32"))
+    layer(array(input_for(spec, in_format(shape, data_format))))
     assert list(binding.adapter.native_parameters(binding, layer)) == claim["parameters"]
     assert claim["class"] in {f"{kind.__module__}.{kind.__qualname__}" for kind in type(layer.native).__mro__}
 
