@@ -247,6 +247,11 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ),
         ("L-13", "Every layer computes in every type that the backend says it holds."),
         ("L-14", "Layers chain, nest and run in a user's own forward."),
+        (
+            "L-15",
+            "Group normalization works on a group's channels at all positions, by the biased variance, eps "
+            "under the root.",
+        ),
         ("M-1", "A net starts in training mode."),
         ("M-2", "In training, BatchNorm normalizes by the batch's mean and biased variance."),
         (

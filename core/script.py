@@ -62,7 +62,7 @@ def moved(layer: nn.Layer, data_format: str, wanted: str, function: str) -> tupl
     if isinstance(layer, nn.Flatten):  # its order is channels, height, width
         moves = data_format == "channels_last" and layer.start_axis <= 1
         return ["x = numpy.moveaxis(x, -1, 1) if x.ndim > 2 else x"] if moves else [], []
-    is_image = hasattr(layer, "kernel_size") or isinstance(layer, nn.GlobalAvgPool2d)
+    is_image = hasattr(layer, "kernel_size") or isinstance(layer, (nn.GlobalAvgPool2d, nn.GroupNorm))
     if not is_image or data_format == wanted:
         return [], []
     there, back = ("-1, 1", "1, -1") if wanted == "channels_first" else ("1, -1", "-1, 1")

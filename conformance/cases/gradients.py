@@ -131,6 +131,9 @@ def of_norms() -> list[Case]:
             needs=CONV,
         ),
         _row("layernorm", "G-1", chain(dense(5), layer("LayerNorm"), dense(2)), [X], needs=PLAIN),
+        _row(
+            "groupnorm", "G-1", chain(dense(6), layer("GroupNorm", num_groups=2), dense(2)), [X], needs=PLAIN
+        ),
         *(
             _row(f"{kind.lower()}", "G-1", chain(dense(5), layer(kind), dense(2)), [X], needs=PLAIN)
             for kind in (each.name for each in activations.RECORDS)

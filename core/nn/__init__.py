@@ -18,7 +18,7 @@ from .dropout import Dropout
 from .embedding import Embedding
 from .flatten import Flatten
 from .module import Layer, Module
-from .norm import BatchNorm, LayerNorm
+from .norm import BatchNorm, GroupNorm, LayerNorm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "Layer",
     "LayerNorm",
     "LeakyReLU",

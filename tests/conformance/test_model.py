@@ -211,6 +211,14 @@ def test_layer_norm_is_pytorchs(options: dict) -> None:
     close(done.y, F.layer_norm(torch.from_numpy(x), (7,), **tensors(values), eps=options.get("eps", 1e-5)))
 
 
+@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("options", [{"num_groups": 2}, {"num_groups": 3, "eps": 0.1}], ids=str)
+def test_group_norm_is_pytorchs(options: dict, data_format: str) -> None:
+    x = spread(2, 6, 5, 7)
+    done, values = computed({"kind": "GroupNorm", **options}, x, data_format)
+    close(done.y, F.group_norm(torch.from_numpy(x), **options, **tensors(values)))
+
+
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 7, 11, 3)], ids=str)
 def test_dense_is_pytorchs(activation: str | None, shape: tuple) -> None:

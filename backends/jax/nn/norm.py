@@ -14,11 +14,13 @@ from ..adapter import JaxAdapter
 from ..leaf import leaf
 from ..native import trains
 from ..values import plain
+from ..windows import channels_last
 
 _NORM = "epsilon={eps}, use_scale={has_weight}, use_bias={has_bias}, use_fast_variance=False)"
 SCRIPTS = {
     nn.BatchNorm: "linen.BatchNorm({running}, {channel_axis}, {kept}, " + _NORM,
     nn.LayerNorm: "linen.LayerNorm(" + _NORM,
+    nn.GroupNorm: "linen.GroupNorm({num_groups}, " + _NORM,
 }
 
 
@@ -64,6 +66,24 @@ class LayerNorm(linen.LayerNorm):
 def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
     return leaf(LayerNorm, layer, binding, _norm(layer), scale_init="weight", bias_init="bias")
+
+
+class GroupNorm(linen.GroupNorm):
+    """`linen.GroupNorm` of a tensor alone, also with channels in axis 1."""
+
+    channels_first: bool = False
+
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        """Return the normalized input."""
+        call, x = super().__call__, plain(x)
+        return channels_last(call, x) if self.channels_first else call(x)
+
+
+@JaxAdapter.lowers(nn.GroupNorm, weight="scale")
+def group_norm(layer: nn.GroupNorm, binding: Binding) -> Any:
+    """Lower GroupNorm."""
+    fields = {"num_groups": layer.num_groups, "channels_first": not binding.options.channels_last}
+    return leaf(GroupNorm, layer, binding, _norm(layer) | fields, scale_init="weight", bias_init="bias")
 
 
 def _norm(layer: Any) -> dict[str, Any]:

@@ -15,9 +15,14 @@ from ..ops import table_of
 from ..values import note, value_of
 
 _ENDS = "{eps}, {has_bias}, {has_weight}, in_channels=x.shape[{channel_axis}])"
+_AFFINE = 'mx.np.array(parameters.get("{}", {}), dtype=dtype).reshape((-1, *[1] * (x.ndim - 2)))'
+_GROUPS = "mx.nd.ones({num_groups}, dtype=dtype), mx.nd.zeros({num_groups}, dtype=dtype), {num_groups}, {eps}"
 SCRIPTS: dict[type, str] = {
     nn.BatchNorm: "mx.gluon.nn.BatchNorm({channel_axis}, {kept}, " + _ENDS,
     nn.LayerNorm: "mx.gluon.nn.LayerNorm(-1, " + _ENDS,
+    # Gluon's GroupNorm scales by group, and takes no NumPy arrays (1.9.1).
+    nn.GroupNorm: f"mx.nd.GroupNorm(x.as_nd_ndarray(), {_GROUPS}).as_np_ndarray()"
+    f" * {_AFFINE.format('weight', 1)} + {_AFFINE.format('bias', 0)}",
 }
 
 

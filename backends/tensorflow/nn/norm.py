@@ -15,6 +15,7 @@ _NORM = "{eps}, {has_bias}, {has_weight}, dtype=dtype)"
 SCRIPTS = {
     nn.BatchNorm: "keras.layers.BatchNormalization({channel_axis}, {kept}, " + _NORM,
     nn.LayerNorm: "keras.layers.LayerNormalization(-1, " + _NORM,
+    nn.GroupNorm: "keras.layers.GroupNormalization({num_groups}, -1, " + _NORM,
 }
 
 
@@ -75,5 +76,30 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> LayerNormalization:
         epsilon=layer.eps,
         center=layer.bias is not None,
         scale=layer.weight is not None,
+        **common(layer, binding),
+    )
+
+
+class GroupNormalization(Deferred, keras.layers.GroupNormalization):  # type: ignore[misc]
+    """A `keras.layers.GroupNormalization` of any rank."""
+
+    def build(self, input_shape: Any) -> None:
+        # Channels that do not divide are refused by the layer's rule, which names it.
+        groups, self.groups = self.groups, 1
+        super().build(input_shape)
+        self.groups = groups
+        channels = {self.axis: input_shape[self.axis]} if self.scale else None
+        self.input_spec = keras.InputSpec(min_ndim=2, axes=channels)
+
+
+@TensorFlowAdapter.lowers(nn.GroupNorm, weight="gamma", bias="beta")
+def group_norm(layer: nn.GroupNorm, binding: Binding) -> GroupNormalization:
+    """Lower GroupNorm."""
+    return GroupNormalization(
+        layer.num_groups,
+        axis=-1 if binding.options.channels_last else 1,
+        epsilon=layer.eps,
+        center=layer.affine,
+        scale=layer.affine,
         **common(layer, binding),
     )

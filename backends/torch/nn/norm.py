@@ -18,6 +18,7 @@ from ..deferral import Deferred
 SCRIPTS = {
     nn.BatchNorm: "kind(x.shape[1], {eps}, {momentum}, {affine})",
     nn.LayerNorm: "torch.nn.LayerNorm(x.shape[-1], {eps}, {affine}, {has_bias})",
+    nn.GroupNorm: "torch.nn.GroupNorm({num_groups}, x.shape[1], {eps}, {affine})",
 }
 
 
@@ -111,4 +112,46 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> Any:
     """Lower LayerNorm."""
     native = LazyLayerNorm(0, layer.eps, elementwise_affine=False)
     native.elementwise_affine = layer.affine
+    return native
+
+
+class GroupNorm(torch.nn.GroupNorm):
+    """`torch.nn.GroupNorm` also of channels in the last axis, and of one value alone."""
+
+    channels_last = False
+
+    def forward(self, x: Any) -> Any:
+        """Return the normalized input."""
+        x = x.movedim(-1, 1) if self.channels_last else x
+        # F.group_norm refuses a batch of one with one value a group (PyTorch 2.13).
+        y = torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        return y.movedim(1, -1) if self.channels_last else y
+
+
+class _LazyGroupNorm(LazyModuleMixin, GroupNorm):
+    """`torch.nn.GroupNorm` of channels that the first input tells; PyTorch 2.13 has none."""
+
+    @property
+    def cls_to_become(self) -> type:  # type: ignore[override]
+        """PyTorch's own class where that does all the layer asks for."""
+        is_plain = not self.channels_last and self.num_channels > self.num_groups
+        return torch.nn.GroupNorm if is_plain else GroupNorm
+
+    def initialize_parameters(self, x: Any) -> None:  # type: ignore[override]
+        """Infer the channels."""
+        self.num_channels = x.shape[-1 if self.channels_last else 1]
+        for parameter in self.parameters():
+            if is_lazy(parameter):
+                parameter.materialize((self.num_channels,))  # type: ignore[attr-defined]
+
+
+class LazyGroupNorm(Deferred, _LazyGroupNorm):
+    """A lazy GroupNorm with Isomorph's initial values."""
+
+
+@TorchAdapter.lowers(nn.GroupNorm)
+def group_norm(layer: nn.GroupNorm, binding: Binding) -> Any:
+    """Lower GroupNorm."""
+    native = LazyGroupNorm(layer.num_groups, 0, layer.eps, affine=False)
+    native.affine, native.channels_last = layer.affine, binding.options.channels_last
     return native
