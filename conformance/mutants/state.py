@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isomorph import initialize, lowering, nn, parameter, tree
+from isomorph import initialize, lowering, mapping, nn, parameter, tree
 from isomorph.shape import Shape
 
 from .catalog import Patch, mutant
