@@ -41,7 +41,8 @@ def remember(
     if arguments[1] and not _names_of(signature):
         direct = _ordering(module, arguments, direct)
     if any(before is not after for before, after in zip(given, values)):
-        direct = _preparing(module, binding, signature.is_flat and len(given) == 1, direct)
+        is_single = len(given) == 1 and signature.is_flat and not arguments[1]
+        direct = _preparing(module, binding, is_single, direct)
     if any(each._is_layer and each.statistics and each.training for _, each in module.named_modules()):
         direct = _checking_batch(module, direct)
     if binding.adapter.specializes and binding.options.compile is not False:
