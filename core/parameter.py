@@ -358,7 +358,8 @@ class Buffer(Parameter):
         if any(isinstance(size, int) and size != old for size, old in zip(spec.shape, known.shape)) or (
             spec.ndim != known.ndim
         ):
-            raise ShapeMismatchError.at(self.name, "an update of shape", self._shape, spec)
+            hint = "Declare the buffer with the shape that forward gives it."
+            raise ShapeMismatchError.at(self.name, "an update of shape", self._shape, spec, hint)
         trace.updates = True
 
     @property
