@@ -56,7 +56,7 @@ def _put(places: tuple[Place, ...], array: Array) -> None:
 
 def updatable(array: Array) -> State:
     """Return an array's own memory with `update`."""
-    return array.view(State)
+    return array if isinstance(array, State) else array.view(State)
 
 
 def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Callable[..., Any]:
@@ -68,6 +68,8 @@ def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Call
         call: The native call.
         buffers: For each buffer where it stands, several places where it is tied.
     """
+    for places in buffers:
+        _put(places, updatable(getattr(*places[0])))  # for calls of the native module itself
 
     def run(*inputs: Any, **named: Any) -> Any:
         before = [getattr(*places[0]) for places in buffers]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from small_nets import MLP
@@ -74,3 +77,98 @@ def test_an_array_that_no_parameter_is_shows():
     binding = net._isomorph.binding
     net.native.extra = np.zeros(4)
     assert binding.adapter.native_parameters(binding, net) == {"weight": None, "bias": None, "extra": (4,)}
+
+
+class Moving(nn.Module):
+    """Buffers of its own and of a child's that each call updates; lists; a layer by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.count = nn.Buffer((3,)), 0.0
+        self.gains = {"type": nn.Parameter((3,)), "left": nn.Parameter((3,))}
+        self.body = nn.Sequential(nn.Dense(3), nn.BatchNorm(in_features=3), nn.Flatten(), nn.GELU())
+
+    def forward(self, x):
+        before = self.mean
+        y = self.body(x) * self.gains["type"] + self.gains["left"]
+        self.mean.update(self.mean * 0.5 + ops.mean(y, 0))
+        self.mean.update(self.mean + 1.0)
+        self.body[1].running_mean.update(self.body[1].running_mean + 1.0)
+        return before + 0.0, y * self.mean
+
+
+def test_a_forward_updates_buffers():
+    net, expected = Moving().initialize(seed=0).to("numpy"), np.zeros(3, "float32")
+    for _ in range(3):
+        array = net.native.mean
+        before, output = net(X)
+        np.testing.assert_array_equal(before, expected)
+        expected = net.mean.numpy()
+        assert net.native.mean is array
+        assert type(output) is type(before) is np.ndarray
+    assert expected.min() > 0.9
+    assert net.body[1].running_mean.numpy().min() > 0.9
+
+
+def test_a_failed_call_updates_no_buffer():
+    class Late(Moving):
+        def forward(self, x):
+            y = super().forward(x)
+            if isinstance(x, np.ndarray) and x.sum() > 1e5:
+                raise RuntimeError("late")
+            return y
+
+    net = Late().initialize(seed=0).to("numpy")
+    net(X)
+    expected = net.mean.numpy()
+    with pytest.raises(errors.NativeCallError, match="late"):
+        net(X + 1e6)
+    np.testing.assert_array_equal(net.mean.numpy(), expected)
+
+
+COPIES = {
+    "pickle": lambda native: pickle.loads(pickle.dumps(native)),
+    "deep": copy.deepcopy,
+    "flat": copy.copy,
+}
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["deferred", "ready"])
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_natives_are_copied(copied, is_ready):
+    net = Moving().initialize(seed=0).to("numpy").eval()
+    if is_ready:
+        net(X)
+    twin = copied(net.native)
+    assert isinstance(twin, Moving)
+    assert (twin.body[0].weight is None) is not is_ready
+    if is_ready:
+        expected = copy.deepcopy(net)(X)[1]
+        np.testing.assert_array_equal(twin(X)[1], expected)
+
+
+def test_a_copied_convolution_holds_no_description():
+    net = nn.Sequential(nn.Conv2d(3, 2, padding="same"), nn.AvgPool2d(2)).to("numpy")
+    x = np.ones((2, 3, 4, 4), "float32")
+    expected = net(x)
+    data = pickle.dumps(net.native)
+    np.testing.assert_array_equal(pickle.loads(data)(x), expected)
+    assert data.count(net[0].weight.numpy().tobytes()) == 1
+
+
+def test_nets_of_one_class_have_one_native_class():
+    assert type(Moving().to("numpy").native) is type(Moving().to("numpy").native)
+
+
+@pytest.mark.parametrize("call", [lambda net: net(x=X), lambda net: net.native(x=X)], ids=["net", "native"])
+def test_layers_are_called_by_keyword(call):
+    class ByName(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.body = nn.Dense(3), nn.Sequential(nn.BatchNorm())
+
+        def forward(self, x):
+            return self.body(x=self.hidden(x=x))
+
+    net = ByName().to("numpy").eval()
+    np.testing.assert_array_equal(call(net) if net(X) is not None else None, net(X))

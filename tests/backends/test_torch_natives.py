@@ -12,8 +12,7 @@ import pytest
 import torch
 from small_nets import MLP
 
-import isomorph
-from isomorph import TensorSpec, errors, init, nn, ops
+from isomorph import errors, init, nn, ops
 
 X = np.random.default_rng(0).standard_normal((2, 20)).astype("float32")
 
@@ -299,16 +298,16 @@ def test_a_failed_call_updates_no_buffer():
     class Late(Moving):
         def forward(self, x):
             y = super().forward(x)
-            if not isinstance(y, TensorSpec) and float(y.detach().sum()) > -1e9:
+            if isinstance(x, torch.Tensor) and x.sum() > 1e5:
                 raise RuntimeError("late")
             return y
 
     net = Late().initialize(seed=0).to("torch")
-    with pytest.raises(errors.NativeCallError):
-        net(X)
-    with pytest.raises(errors.NativeCallError):
-        net(X)
-    assert not net.mean.is_ready or not net.mean.numpy().any()
+    net(X)
+    expected = net.mean.numpy()
+    with pytest.raises(errors.NativeCallError, match="late"):
+        net(X + 1e6)
+    np.testing.assert_array_equal(net.mean.numpy(), expected)
 
 
 CONSTANT = np.array([1.0, 2.0, 3.0], "float32")
@@ -359,107 +358,14 @@ def test_what_is_no_operator_goes_the_way_of_numpy(function):
 
 
 def test_a_composite_is_traced_by_fx():
-    net = MLP().initialize(seed=0).to("torch")
+    class Traced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Dense(3)
+
+        def forward(self, x):
+            return ops.softmax(ops.reshape(ops.relu(self.hidden(x)), (-1, 3)))
+
+    net = Traced().initialize(seed=0).to("torch")
     expected = net(X)
     torch.testing.assert_close(torch.fx.symbolic_trace(net.native)(T), expected)
-
-
-# Layers of one's own.
-
-
-class Scale(nn.Layer):
-    """Multiply each channel of the last axis by a learned number."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter((None,), init.Uniform(), role="scale")
-
-    def infer_shapes(self, x):
-        self.weight.shape = (x.shape[-1],)
-        return x
-
-
-class Composed(Scale):
-    """The same, without an entry in a table."""
-
-    def forward(self, x):
-        return x * self.weight
-
-
-class Own(Scale):
-    """Lowered to a module whose parameter is None."""
-
-
-class Ready(Scale):
-    """Lowered to a module that has values already."""
-
-
-class Lazy(Scale):
-    """Lowered to a lazy class of PyTorch's."""
-
-    def __init__(self):
-        super().__init__()
-        self.bias = nn.Parameter((None,), init.Uniform())
-        self.mean, self.var = nn.Buffer((None,)), nn.Buffer((None,), init.Ones())
-
-    def infer_shapes(self, x):
-        for parameter in self.own_parameters().values():
-            parameter.shape = (x.shape[1],)
-        return x
-
-
-class NativeScale(torch.nn.Module):
-    def __init__(self, weight=None):
-        super().__init__()
-        self.weight = weight
-
-    def forward(self, x):
-        return x * self.weight
-
-
-Torch = type(isomorph.backend("torch"))
-Torch.lowers(Own)(lambda layer, binding: NativeScale())
-Torch.lowers(Ready)(lambda layer, binding: NativeScale(torch.nn.Parameter(torch.ones(7))))
-Torch.lowers(Lazy, mean="running_mean", var="running_var")(lambda layer, binding: torch.nn.LazyBatchNorm1d())
-
-
-@pytest.mark.parametrize("kind", [Composed, Own, Ready, Lazy])
-@pytest.mark.parametrize("first", ["net", "native", "copy"])
-@pytest.mark.parametrize("around", [lambda layer: layer, lambda layer: nn.Sequential(nn.Dense(3), layer)])
-def test_a_layer_of_ones_own_waits_for_data(kind, first, around):
-    layer = kind()
-    net = around(layer).initialize(seed=0).to("torch")
-    assert any(map(torch.nn.parameter.is_lazy, net.native.parameters()))
-    optimizer = torch.optim.SGD(net.native.parameters(), lr=0.1)
-    if first == "copy":
-        torch.testing.assert_close(copy.deepcopy(net.native)(T), net(T))
-    elif first == "native":
-        net.native(T)
-    before = net(T).detach()
-    assert (
-        layer.weight.numpy().tolist()
-        == around(kind())
-        .initialize(seed=0)
-        .to("torch")
-        .apply_init(T)
-        .parameters()[layer.weight.name]
-        .numpy()
-        .tolist()
-    )
-    net(T).square().sum().backward()
-    optimizer.step()
-    assert not torch.equal(net(T), before)
-    assert not any(map(torch.nn.parameter.is_lazy, net.native.parameters()))
-
-
-@pytest.mark.parametrize(
-    ("native", "match"),
-    [(object(), "returns object"), (type("N", (torch.nn.Module,), {"weight": None})(), "self.weight = None")],
-)
-def test_a_lowering_that_cannot_wait_is_refused(native, match):
-    class Wrong(Scale):
-        pass
-
-    Torch.lowers(Wrong)(lambda layer, binding: native)
-    with pytest.raises(errors.LayerNotSupportedError, match=match):
-        Wrong().to("torch")
