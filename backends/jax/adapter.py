@@ -105,7 +105,7 @@ class JaxAdapter(Adapter):
         return runner(state_of(binding), module, signature)
 
     def set_attribute(self, native: Any, name: str, value: Any) -> bool:
-        forget_staged(native._isomorph.module.root)
+        forget_staged(native._isomorph.binding)
         return False  # a linen module can't change
 
     def set_mode(self, binding: Binding) -> None:
@@ -114,7 +114,7 @@ class JaxAdapter(Adapter):
     def forget_traces(self, binding: Binding) -> None:
         if "state" in binding.memory:
             state_of(binding).runners.clear()
-        forget_staged(binding.root)
+        forget_staged(binding)
 
     def variables(self, binding: Binding) -> Any:
         return state_of(binding).variables

@@ -54,25 +54,25 @@ def runner(state: State, module: nn.Module, signature: Signature) -> Function:
     kind = signature.updates, signature.structure, len(signature.specs)
     keeps = state.trains or signature.updates
     if not keeps:
-        state.in_a_row()
-        kind = *kind, state.treedef
+        kind = *kind, state.in_a_row()[2]
     try:
         call = state.once(_call, module, *kind)
     except TypeError:  # something static in the arguments can't be hashed
         call = _call(state, module, *kind, compiles=False)
-    return _keeping(state, module, call) if keeps else _quiet(state, module, call, signature)
+    return _keeping(state, module, call) if keeps else _quiet(state, module, call, kind[-1], signature)
 
 
-def _quiet(state: State, module: nn.Module, call: Function, signature: Signature) -> Function:
-    array, treedef = concrete(), state.treedef
+def _quiet(state: State, module: nn.Module, call: Function, treedef: Any, signature: Signature) -> Function:
+    array = concrete()
 
     def run(*inputs: Any, **named: Any) -> Any:
-        leaves = state.leaves
-        if leaves is None:
-            leaves = state.in_a_row()
-        if state.treedef is not treedef:
+        row = state.row
+        if row[0] is not state.variables:
+            row = state.in_a_row()
+        if row[2] is not treedef:  # net.variables was given another collection
+            state.binding.forget_runs()
             return runner(state, module, signature)(*inputs, **named)
-        output = call(leaves, None, *inputs, **named)
+        output = call(row[1], None, *inputs, **named)
         return output if type(output) is array else _settled(state, module, output)
 
     return run
@@ -254,7 +254,7 @@ def _has_unsorted(part: Any) -> bool:
 
 def _is_output(value: Any) -> bool:
     """Return whether JAX takes a part of an output as it is: a tensor, or a type registered with it."""
-    if _is_tensor(value):
+    if isinstance(value, (jax.Array, Running)):
         return True
     is_container = isinstance(value, (tuple, list, dict)) or hasattr(type(value), "__dataclass_fields__")
     return not is_container and value is not None and not jax.tree_util.all_leaves([value])

@@ -17,9 +17,9 @@ def hidden() -> Any:
 class Described:
     """A native module that is pickled and deeply copied as a place in a net; a mixin for Flax's own."""
 
-    _isomorph: Any
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self: Any) -> Any:
+        if self.scope is not None:  # bound to variables, which a net does not know
+            return object.__reduce_ex__(self, 2)
         module = self._isomorph.module
         return found, (module.root, self._isomorph.binding.adapter.name, module.path)
 

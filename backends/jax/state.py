@@ -49,9 +49,8 @@ class State:
     paths: dict[int, Path] = dataclasses.field(default_factory=dict)
     routes: dict[int, list[str]] = dataclasses.field(default_factory=dict)
     variables: Tree = dataclasses.field(default_factory=dict)
-    leaves: list[Any] | None = None
-    """The variables in a row; None once they changed. A call takes them so in less time."""
-    treedef: Any = None
+    row: tuple[Tree, list[Any], Any] = dataclasses.field(default_factory=lambda: ({}, [], None))
+    """Variables, the same in a row, which a call takes in less time, and what puts these together."""
     shapes: dict[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     """Canonical shapes by parameter, as Flax inferred them in its last `init`."""
     runners: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
@@ -101,16 +100,17 @@ class State:
 
     def replace(self, variables: Tree) -> None:
         """Take other variables; what a user's `jax.jit` made of the old ones is forgotten."""
-        self.variables, self.leaves = variables, None
-        forget_staged(self.binding.root)
+        self.variables = variables
+        forget_staged(self.binding)
 
-    def in_a_row(self) -> list[Any]:
-        """Return the variables as `leaves`, which `treedef` puts together."""
-        if self.leaves is None:
-            self.leaves, treedef = jax.tree.flatten(self.variables)
-            if self.treedef is None or treedef != self.treedef:
-                self.treedef = treedef
-        return self.leaves
+    def in_a_row(self) -> tuple[Tree, list[Any], Any]:
+        """Return the variables of now as `row`; what puts them together is one object while it is equal."""
+        variables, (known, _, before) = self.variables, self.row
+        if known is not variables or before is None:
+            leaves, treedef = jax.tree.flatten(variables)
+            is_same = before is not None and treedef == before
+            self.row = variables, leaves, before if is_same else treedef
+        return self.row
 
     def update(self, module: nn.Module, updates: Tree) -> None:
         """Keep the buffers, such as running statistics, that a call changed."""
@@ -133,7 +133,7 @@ class State:
                 "each time.\n  Use net.eval(), or net.native.apply(net.variables, x, "
                 'rngs={"dropout": key}) with a key of each call.'
             )
-        note_staged(self.binding.root)
+        note_staged(module)
 
     def set_mode(self) -> None:
         """Take over each module's mode."""
@@ -141,7 +141,7 @@ class State:
         self.trains, self.draws = bool(training), any(getattr(module, "draws", False) for module in training)
         for place in self.places:
             place.frozen = self.trains and not place.module.training
-        forget_staged(self.binding.root)
+        forget_staged(self.binding)
 
     @functools.cached_property
     def seed(self) -> int:
@@ -177,23 +177,27 @@ class State:
 # Calls of a net's modules that are kept compiled: of different modes, and of different arguments' kinds.
 _RUNNERS = 128
 
-# Nets, by id, whose values are in something that a user's jax.jit compiled.
+# Modules, by id, whose values are in something that a user's jax.jit compiled.
 _STAGED: dict[int, Any] = {}
 
 
-def note_staged(root: nn.Module) -> None:
-    """Note that a user's compiled code holds a net's values."""
-    if id(root) not in _STAGED:
-        _STAGED[id(root)] = weakref.finalize(root, _STAGED.pop, id(root), None)
+def note_staged(module: nn.Module) -> None:
+    """Note that a user's compiled code holds the values of a module."""
+    if id(module) not in _STAGED:
+        _STAGED[id(module)] = weakref.finalize(module, _STAGED.pop, id(module), None)
 
 
-def forget_staged(root: nn.Module) -> None:
+def forget_staged(binding: Binding) -> None:
     """Let JAX forget what it compiled, if that holds values or modes that a net no longer has.
 
     Its caches go by the function's identity, so that even a new jax.jit(net) would be the old one (0.7).
     """
-    if id(root) in _STAGED and not is_staged():
-        _STAGED.pop(id(root)).detach()
+    if not _STAGED or is_staged():
+        return
+    found = [id(module) for _, module in binding.root.named_modules() if id(module) in _STAGED]
+    for each in found:
+        _STAGED.pop(each).detach()
+    if found:
         jax.clear_caches()
 
 

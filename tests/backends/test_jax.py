@@ -237,6 +237,15 @@ def test_one_collection_can_be_assigned():
     assert not np.asarray(net(X)).any()
 
 
+def test_a_collection_more_can_be_assigned():
+    net = ready().eval()
+    expected = net(X)
+    net.variables = {**net.variables, "cache": {"a": jnp.ones(1)}, "params": net.variables["params"]}
+    for _ in range(2):
+        np.testing.assert_array_equal(net(X), expected)
+    assert "cache" in net.variables
+
+
 @pytest.mark.parametrize(
     ("spoil", "error", "text"),
     [

@@ -124,6 +124,15 @@ def test_gradients_of_inputs_follow_the_values():
     assert np.abs(np.asarray(first) - expected).max() > 0
 
 
+def test_a_part_that_became_part_of_another_net():
+    part = ready(Net())
+    compiled = jax.jit(part)
+    compiled(X)
+    net = nn.Sequential(part).to("jax").eval()
+    part.out.bias.set(np.full(10, 9.0, "float32"))
+    assert_close(compiled(X), net(X))
+
+
 def test_structured_outputs_are_noticed_too():
     class Two(Net):
         def forward(self, x):
