@@ -18,6 +18,7 @@ from .composite import composite
 from .deferral import inferred, link, load
 from .framework import NDArray, Symbol, autograd, context_of, mx, np_mode
 from .ops import ARRAYS, SYMBOLS, WIDER
+from .values import assign
 
 
 class MXNetAdapter(Adapter):
@@ -119,7 +120,7 @@ class MXNetAdapter(Adapter):
     def write(self, slot: Slot, array: Array) -> None:
         with np_mode():
             native = self.parameter(slot)
-            native.set_data(mx.np.array(array, dtype=native.dtype, ctx=context_of(slot.binding.options)))
+            assign(native, mx.np.array(array, dtype=native.dtype, ctx=context_of(slot.binding.options)))
 
     def trainable(self, slot: Slot) -> bool:
         return bool(self.parameter(slot).grad_req != "null")

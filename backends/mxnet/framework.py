@@ -102,6 +102,7 @@ class Trace:
         self.shapes = shapes
         self.is_foreign = is_foreign
         """Whether Gluon's own `hybridize` traces: its graph must serve both modes."""
+        self.is_training = autograd.is_training()
         self.asked: set[str] = set()
         """What the graph holds for alone: these "sizes" behind the first, this "batch", this "mode"."""
         self.updates: dict[Any, Any] = {}

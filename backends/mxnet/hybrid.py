@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isomorph.adapter import unflatten
+from isomorph.errors import ForwardError
 
 from .framework import Symbol, Trace, autograd, gluon, mx, state, tracing
 
@@ -78,6 +79,16 @@ class Hybridized:
         if trace.form is None:
             return output
         return unflatten(trace.form, output if isinstance(output, list) else [output])
+
+    def export(self, path: str, *args: Any, **options: Any) -> Any:
+        """Write the graph of the last call and its parameters, as Gluon does."""
+        trace = self.isomorph_trace
+        if trace is not None and trace.is_training and "mode" in trace.asked:
+            raise ForwardError(
+                "export writes the graph of the last call, which was one of training, and forward asks "
+                "for the mode.\n  Call the block once outside of autograd.record() first."
+            )
+        return super().export(path, *args, **options)  # type: ignore[misc]
 
     def isomorph_key(self, arrays: list[Any], form: Any) -> Any:
         """Return what a graph of this block depends on."""

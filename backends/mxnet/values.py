@@ -180,4 +180,13 @@ def store_updates(updates: dict[Any, Any]) -> None:
                 # The graph that was recorded goes on with the memory that it saw.
                 parameter._data = [value.copyto(context) for context in parameter.list_ctx()]
             else:
-                parameter.set_data(value)
+                assign(parameter, value)
+
+
+def assign(parameter: Any, value: Any) -> None:
+    """Give a parameter with memory new values, in place."""
+    if value.ndim:
+        parameter.set_data(value)
+    else:  # Gluon writes to a slice, which a scalar has not
+        for each in parameter.list_data():
+            each[()] = value
