@@ -141,7 +141,7 @@ class Graph:
     def __init__(self, native: Any, structure: Any, arrays: Any) -> None:
         shapes = {f"data{i}": array.shape for i, array in enumerate(arrays)}
         symbols = [mx.sym.var(f"data{i}", dtype=x.dtype).as_np_ndarray() for i, x in enumerate(arrays)]
-        trace = Trace(shapes)
+        trace = Trace(shapes, arrays[0].ctx if len(arrays) else None)
         inputs, named = unflatten(structure, symbols)
         with tracing(trace), mx.util.np_array(True):
             output = native(*inputs, **named)

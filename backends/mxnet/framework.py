@@ -98,8 +98,10 @@ def drain() -> None:
 class Trace:
     """A call on symbols: the shapes of its inputs, and what it found out."""
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]], is_foreign: bool = False) -> None:
-        self.shapes = shapes
+    def __init__(
+        self, shapes: dict[str, tuple[int, ...]], context: Any = None, is_foreign: bool = False
+    ) -> None:
+        self.shapes, self.context = shapes, context or mx.current_context()
         self.is_foreign = is_foreign
         """Whether Gluon's own `hybridize` traces: its graph must serve both modes."""
         self.is_training = autograd.is_training()
@@ -125,7 +127,7 @@ class Trace:
         """Return the symbol of an array that is one more input of the graph."""
         name = f"constant{len(self.constants)}"
         parameter = gluon.Parameter(name, "null", array.shape, dtype, differentiable=False)
-        parameter._load_init(mx.np.array(array, dtype=dtype), [mx.current_context()])
+        parameter._load_init(mx.np.array(array, dtype=dtype), [self.context])
         self.constants[name] = parameter
         return parameter.var()
 

@@ -102,7 +102,7 @@ class Hybridized:
         arrays = [array for array in gluon.block._flatten(args, "input")[0] if array is not None]
         names = ["data"] if len(arrays) == 1 else [f"data{i}" for i in range(len(arrays))]
         shapes = {name: tuple(array.shape) for name, array in zip(names, arrays)}
-        trace = Trace(shapes, is_foreign=True)
+        trace = Trace(shapes, arrays[0].ctx, is_foreign=True)
         with tracing(trace):
             inputs, output = super()._get_graph(*args)  # type: ignore[misc]
         vars(self)["isomorph_trace"] = trace

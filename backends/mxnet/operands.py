@@ -17,7 +17,7 @@ from .framework import Symbol, Trace, mx, state
 from .ops import table_of
 
 _BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]
-_OPERATORS = [f"__{way}{name}__" for name in _BINARY for way in ("", "r", "i")]
+_OPERATORS = [f"__{way}{name}__" for name in _BINARY for way in ("", "r")]
 _COMPARISONS = [f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge")]
 
 _UFUNCS: dict[str, Callable[[Any, Any], Any]] = {
@@ -49,6 +49,19 @@ def _take_arrays(kind: type) -> None:
     for name in (*_OPERATORS, *_COMPARISONS):
         if hasattr(kind, name):
             setattr(kind, name, _taking_arrays(getattr(kind, name)))
+
+
+def _anew(method: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
+    """Return an operator in place that in a forward makes a new tensor, as traces do.
+
+    MXNet has none for symbols and refuses arrays on the record; an input keeps its values so.
+    """
+
+    @functools.wraps(method)
+    def operate(self: Any, other: Any) -> Any:
+        return getattr(self, f"__{name}__")(other) if _ours() else method(self, other)
+
+    return operate
 
 
 def _taking_ufuncs(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,6 +129,9 @@ Symbol.shape, Symbol.ndim, Symbol.size, Symbol.dtype = map(property, (_shape, _n
 Symbol.__len__, Symbol.__getitem__, Symbol.__iter__ = _length, _item, _rows
 Symbol.__matmul__ = lambda self, other: table_of(self).matmul(self, other)
 Symbol.__rmatmul__ = lambda self, other: table_of(self).matmul(other, self)
-_take_arrays(Symbol)
-_take_arrays(mx.np.ndarray)
+for _kind in (Symbol, mx.np.ndarray):
+    _take_arrays(_kind)
+    for _name in _BINARY:
+        if hasattr(_kind, f"__i{_name}__"):
+            setattr(_kind, f"__i{_name}__", _anew(getattr(_kind, f"__i{_name}__"), _name))
 mx.np.ndarray.__array_ufunc__ = _taking_ufuncs(mx.np.ndarray.__array_ufunc__)

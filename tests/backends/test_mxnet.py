@@ -694,6 +694,12 @@ def test_gradients_through_a_buffer_see_what_the_forward_saw(np_mode):
         close(net.scale.numpy(), np.full(20, 2, "float32"))
 
 
+def in_place(y):
+    y += np.ones(3, "float32")
+    y *= 2
+    return y
+
+
 @EVERY_WAY
 @pytest.mark.parametrize(
     "function",
@@ -708,6 +714,7 @@ def test_gradients_through_a_buffer_see_what_the_forward_saw(np_mode):
         lambda y: ops.maximum(np.zeros(3), y) + ops.add(y, np.ones(3, "float32")),
         lambda y: ops.concat([y, np.ones((2, 1), "float32")], 1) + ops.matmul(y, np.ones((3, 4))),
         lambda y: ops.einsum("ij,jk->ik", y, np.ones((3, 4), "float32")),
+        lambda y: in_place(y + 1),
     ],
 )
 def test_numpys_arrays_beside_tensors(how, function, np_mode):
