@@ -66,6 +66,14 @@ class Part(Hybridized):
     isomorph_places: Mapping[str, Place] = {}
     """Where its parameters are, by canonical names."""
 
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        for hook in self._forward_pre_hooks.values():  # type: ignore[attr-defined]
+            hook(self, inputs)
+        output = self.forward(*inputs, **named)  # type: ignore[attr-defined]
+        for hook in self._forward_hooks.values():  # type: ignore[attr-defined]
+            hook(self, inputs, output)
+        return output
+
     @property
     def _active(self) -> bool:
         # A bound call computes as the net's options say, whatever its user hybridized.
@@ -124,13 +132,10 @@ def _waits(block: Any) -> bool:
 class Leaf(Part):
     """A block of Gluon's, or of a third party's, in a net of ours."""
 
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Compute the output. The block's own code sees parameters as Gluon has them."""
         if named:
             inputs = _ordered(self.isomorph_kind, inputs, named)
-        return super().__call__(*inputs)  # type: ignore[misc]
-
-    def forward(self, *inputs: Any) -> Any:
-        """Compute the output. The block's own code sees parameters as Gluon has them."""
         outer, state.F = state.F, None
         try:
             if state.updates is not None:
@@ -158,14 +163,6 @@ class Leaf(Part):
 class Nested(Part):
     """A block whose inputs and outputs are nested as they like: its call is a forward of tensors."""
 
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
-        for hook in self._forward_pre_hooks.values():  # type: ignore[attr-defined]
-            hook(self, inputs)
-        output = self.forward(*inputs, **named)
-        for hook in self._forward_hooks.values():  # type: ignore[attr-defined]
-            hook(self, inputs, output)
-        return output
-
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Compute the output, by a graph if the block is hybridized."""
         first = inputs[0] if inputs else None
@@ -185,9 +182,11 @@ class Nested(Part):
                 return self.isomorph_run(mx.ndarray, inputs, named)
 
     def _by_graph(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        leaves, form = flatten((inputs, named), is_tensor)
-        if not leaves or not _is_hashable(form):
-            return self.isomorph_run(mx.ndarray, inputs, named)
+        leaves, form = inputs, POSITIONAL
+        if named or not all(type(each) is mx.np.ndarray for each in inputs):
+            leaves, form = flatten((inputs, named), is_tensor)
+            if not leaves or not _is_hashable(form):
+                return self.isomorph_run(mx.ndarray, inputs, named)
         before, state.form = state.form, form
         try:
             return self._call_cached_op(*leaves)
@@ -205,16 +204,25 @@ class Nested(Part):
 
     def hybrid_forward(self, F: Any, *leaves: Any, **parameters: Any) -> Any:  # noqa: N803 - Gluon's name
         """Return the tensors of the output, of inputs that Gluon hands on singly."""
-        form = state.form
-        if form is None:
-            return self.isomorph_run(F, leaves, {})
-        outputs, structure = flatten(self.isomorph_run(F, *unflatten(form, leaves)), is_tensor)
+        output = self.isomorph_run(F, *_arguments(leaves))
+        if state.form is None:
+            return output
+        outputs, structure = flatten(output, is_tensor)
         state.trace.form = structure  # type: ignore[union-attr]
         return outputs[0] if len(outputs) == 1 else outputs
 
     def infer_shape(self, *leaves: Any) -> None:
         """Fill the sizes by the description's rules; Gluon can't know a user's own `build`."""
-        self.isomorph_infer(*(unflatten(state.form, leaves) if state.form is not None else (leaves, {})))
+        self.isomorph_infer(*_arguments(leaves))
+
+
+def _arguments(leaves: tuple[Any, ...]) -> Any:
+    """Return the inputs, by position and by name, that Gluon was given the tensors of."""
+    return (leaves, {}) if state.form in (None, POSITIONAL) else unflatten(state.form, leaves)
+
+
+POSITIONAL = "positional"
+"""What is around tensors that are all inputs by position."""
 
 
 def is_tensor(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isomorph.adapter import unflatten
+from isomorph.adapter import LEAF, unflatten
 from isomorph.errors import ForwardError
 
 from .framework import Symbol, Trace, autograd, gluon, mx, state, tracing
@@ -32,6 +32,15 @@ def sizes_of(arrays: list[Any], asked: set[str]) -> Any:
     if "batch" in asked:
         return tuple(array.shape for array in arrays)
     return tuple((array.ndim, *array.shape[1:]) for array in arrays) if "sizes" in asked else ()
+
+
+def _around(form: Any, output: Any) -> Any:
+    """Return the tensors of a graph with what is around them."""
+    if form is None:
+        return output
+    if form is LEAF:
+        return output[0] if isinstance(output, list) else output
+    return unflatten(form, output if isinstance(output, list) else [output])
 
 
 class Updating:
@@ -65,20 +74,33 @@ class Hybridized:
         own = vars(self)
         if "isomorph_graphs" not in own:
             self._clear_cached_op()
-        arrays, form = gluon.block._flatten(args, "input")
+        # A block whose inputs may be nested hands on its tensors singly, and says what was around them.
+        arrays, form = gluon.block._flatten(args, "input") if state.form is None else (args, None)
         given = [array for array in arrays if array is not None]
-        fields = own["isomorph_graphs"].get(self.isomorph_key(given, form))
-        own.update(_FIELDS if fields is None else fields)
+        kept = own["isomorph_graphs"].get(self.isomorph_key(given, form))
+        if kept is None:
+            return self._by_new_graph(args, given, form)
+        if own["_cached_op"] is not kept["_cached_op"]:
+            own.update(kept)
+        if self._callback is not None:  # type: ignore[attr-defined]
+            output = super()._call_cached_op(*args)  # type: ignore[misc]
+            return _around(kept["isomorph_trace"].form, output)
+        values = [given[each] if is_input else each.data() for is_input, each in kept["_cached_op_args"]]
+        output = kept["_cached_op"](*values)
+        if kept["isomorph_trace"].form is not None:
+            return _around(kept["isomorph_trace"].form, output)
+        outputs = output if isinstance(output, list) else [output]
+        return gluon.block._regroup(outputs, kept["_out_format"])
+
+    def _by_new_graph(self, args: tuple[Any, ...], given: list[Any], form: Any) -> Any:
+        own = vars(self)
+        own.update(_FIELDS)
         output = super()._call_cached_op(*args)  # type: ignore[misc]
         trace = own["isomorph_trace"]
-        if fields is None:
-            own["isomorph_asked"] |= trace.asked
-            keep(
-                own["isomorph_graphs"], self.isomorph_key(given, form), {name: own[name] for name in _FIELDS}
-            )
-        if trace.form is None:
-            return output
-        return unflatten(trace.form, output if isinstance(output, list) else [output])
+        own["isomorph_asked"] |= trace.asked
+        key = self.isomorph_key(given, form)
+        keep(own["isomorph_graphs"], key, {name: own[name] for name in _FIELDS})
+        return _around(trace.form, output)
 
     def export(self, path: str, *args: Any, **options: Any) -> Any:
         """Write the graph of the last call and its parameters, as Gluon does."""
@@ -93,8 +115,11 @@ class Hybridized:
     def isomorph_key(self, arrays: list[Any], form: Any) -> Any:
         """Return what a graph of this block depends on."""
         asked = vars(self)["isomorph_asked"]
+        around = state.form if form is None else repr(form)
+        if not asked:
+            return (around, len(arrays))
         mode = autograd.is_training() if "mode" in asked else None
-        return (state.form, repr(form), mode, sizes_of(arrays, asked))
+        return (around, len(arrays), mode, sizes_of(arrays, asked))
 
     def _get_graph(self, *args: Any) -> Any:
         if self._cached_graph:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -152,19 +150,19 @@ def _detached(value: Any, parameter: Any) -> Any:
         return value.astype(parameter.dtype).detach()
 
 
-@contextmanager
-def updating() -> Iterator[None]:
+class updating:  # noqa: N801 - a context manager
     """Collect what the outermost call on arrays updates; store it when the call is done, if it is."""
-    if state.updates is not None:
-        yield
-        return
-    state.updates = {}
-    try:
-        yield
-        updates = state.updates
-    finally:
-        state.updates = None
-    store_updates(updates)
+
+    def __enter__(self) -> None:
+        self.is_outermost = state.updates is None
+        if self.is_outermost:
+            state.updates = {}
+
+    def __exit__(self, kind: Any, *rest: Any) -> None:
+        if self.is_outermost:
+            updates, state.updates = state.updates, None
+            if updates and kind is None:
+                store_updates(updates)
 
 
 def store_updates(updates: dict[Any, Any]) -> None:

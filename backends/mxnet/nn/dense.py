@@ -21,7 +21,7 @@ class Dense(gluon.nn.Dense):
     """Gluon's, but its bias learns while its weight is frozen: MXNet 1.9.1 gives it no gradient then."""
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:  # noqa: N803 - Gluon's name
-        if bias is None or self.weight.grad_req != "null":
+        if bias is None or self._reg_params["weight"].grad_req != "null":
             return super().hybrid_forward(F, x, weight, bias)
         y = F.npx.fully_connected(x, weight, no_bias=True, num_hidden=self._units, flatten=False) + bias
         return y if self.act is None else self.act(y)
