@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from isomorph import calls, convert, nn, parameter, structure, trace, tracing, tree
-from isomorph.backends.numpy import NumpyAdapter
+from isomorph import calls, convert, inference, nn, parameter, structure, trace, tracing, tree
+from isomorph.errors import InvalidArgumentError
 from isomorph.shape import Shape
 from isomorph.tensor import TensorSpec
 
@@ -82,6 +81,65 @@ def first_flags_stay(patch: Patch) -> None:
     patch.around(nn.Module, "__call__", call)
 
 
+@mutant(kills="core.arguments.named-tuple-in")
+def named_tuples_lose_their_names(patch: Patch) -> None:
+    """A named tuple reaches forward as a plain tuple."""
+
+    def joined(original: Any, kind: Any, keys: Any, items: Any) -> Any:
+        return original(tuple if hasattr(kind, "_fields") else kind, keys, items)
+
+    patch.around(structure, "_joined", joined)
+
+
+@mutant(kills="core.arguments.numbers")
+def numbers_are_those_of_the_first_call(patch: Patch) -> None:
+    """A later call computes with the plain numbers of the first one of its kind."""
+    _first_values_kept(patch)
+
+
+@mutant(kills="core.arguments.flags-by-type")
+def flags_are_known_by_value(patch: Patch) -> None:
+    """To later calls True, 1 and 1.0 are the same."""
+
+    def part_of(original: Any, value: Any) -> Any:
+        return original(value) if structure.is_array(value) or not _is_number(value) else value
+
+    for name in ("_part_by_sizes", "_part_by_rank"):
+        patch.around(structure, name, part_of)
+    _first_values_kept(patch)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float))
+
+
+def _first_values_kept(patch: Patch) -> None:
+    def kept(original: Any, *about: Any) -> None:
+        *rest, signature, run = about
+
+        def call(*given: Any, **named: Any) -> Any:
+            tensors, _ = structure.flatten((given, named), structure.is_array)
+            first, by_name = structure.unflatten(signature.structure, tensors)
+            return run(*first, **by_name)
+
+        original(*rest, signature, call)
+
+    patch.around(calls, "remember", kept)
+
+
+@mutant(kills="core.arguments.nested-infer")
+def dry_runs_take_no_containers(patch: Patch) -> None:
+    """Inferring from shapes refuses a dict of them."""
+
+    def specs(original: Any, values: Any) -> Any:
+        for value in values:
+            if isinstance(value, dict):
+                raise InvalidArgumentError.of("infer", "each input", "a shape", value)
+        return original(values)
+
+    patch.around(inference, "input_specs", specs)
+
+
 @mutant(kills="core.arguments.to-numpy-nested")
 def to_numpy_gives_a_row(patch: Patch) -> None:
     """to_numpy gives the arrays of a nested output in a row."""
@@ -107,20 +165,6 @@ def unknown_sizes_read_as_one(patch: Patch) -> None:
         return TensorSpec(Shape(1 if size is None else size for size in each.shape), each.dtype)
 
     patch.around(parameter.Parameter, "spec", spec)
-
-
-@mutant(kills="core.forward.attributes-now")
-def containers_are_copied(patch: Patch) -> None:
-    """A net's native modules hold copies of the lists and dicts that its attributes are."""
-
-    def compose(original: Any, adapter: Any, module: Any, attributes: Any, binding: Any) -> Any:
-        held = {
-            name: copy.deepcopy(value) if type(value) in (list, dict) else value
-            for name, value in attributes.items()
-        }
-        return original(adapter, module, held, binding)
-
-    patch.around(NumpyAdapter, "compose", compose)
 
 
 @mutant(kills="core.forward.update-of-another-shape")
@@ -160,16 +204,3 @@ def listed_parameters_are_not_seen(patch: Patch) -> None:
         )
 
     patch.around(tree, "_as_container", container)
-
-
-@mutant(kills="core.forward.mode", beside=3)
-def users_modules_always_train(patch: Patch) -> None:
-    """A user's own forward sees the training mode, whatever the mode is."""
-
-    def set_mode(original: Any, adapter: Any, binding: Any) -> None:
-        original(adapter, binding)
-        for _, module in binding.root.named_modules():
-            if not isinstance(module, nn.Layer) and id(module) in binding.natives:
-                vars(binding.natives[id(module)])["training"] = True
-
-    patch.around(NumpyAdapter, "set_mode", set_mode)

@@ -70,7 +70,7 @@ def test_there_are_enough_and_of_every_kind() -> None:
     assert len(OWN) >= LEAST
     chapters = {CASES[each.kills]["clause"].partition("-")[0] for each in OWN}
     # Gradients and compiled calls are other backends' own.
-    assert chapters == {"D", "I", "N", "P", "S", "E", "L", "M", "W"}
+    assert chapters == {"A", "D", "E", "F", "I", "L", "M", "N", "P", "S", "W"}
 
 
 def test_every_mutant_says_what_is_wrong() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,49 @@ def first_batch_size_is_kept(patch: Patch) -> None:
         return call
 
     patch.around(NumpyAdapter, "runner", runner)
+
+
+@mutant(kills="core.arguments.tuple-out")
+def tuples_come_out_as_lists(patch: Patch) -> None:
+    """A net whose forward returns a tuple gives a list."""
+
+    def runner(original: Any, *arguments: Any) -> Any:
+        run = original(*arguments)
+
+        def call(*values: Any, **named: Any) -> Any:
+            output = run(*values, **named)
+            return list(output) if type(output) is tuple else output
+
+        return call
+
+    patch.around(NumpyAdapter, "runner", runner)
+
+
+@mutant(kills="core.forward.attributes-now")
+def containers_are_copied(patch: Patch) -> None:
+    """A net's native modules hold copies of the lists and dicts that its attributes are."""
+
+    def compose(original: Any, adapter: Any, module: Any, attributes: Any, binding: Any) -> Any:
+        held = {
+            name: copy.deepcopy(value) if type(value) in (list, dict) else value
+            for name, value in attributes.items()
+        }
+        return original(adapter, module, held, binding)
+
+    patch.around(NumpyAdapter, "compose", compose)
+
+
+@mutant(kills="core.forward.mode", beside=3)
+def users_modules_always_train(patch: Patch) -> None:
+    """A user's own forward sees the training mode, whatever the mode is."""
+
+    def set_mode(original: Any, adapter: Any, binding: Any) -> None:
+        original(adapter, binding)
+        for _, module in binding.root.named_modules():
+            if not isinstance(module, nn.Layer) and id(module) in binding.natives:
+                vars(binding.natives[id(module)])["training"] = True
+
+    patch.around(NumpyAdapter, "set_mode", set_mode)
 
 
 @mutant(kills="core.state.set-then-call", beside=8)
