@@ -107,6 +107,9 @@ class JaxOps(Ops):
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return jnp.max(x, axis, keepdims=keepdims)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        return jnp.cumsum(x, axis, x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else int)
+
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         if dtype == "float64":
             require_x64()

@@ -157,6 +157,11 @@ class MXNetOps(Ops):
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return self.np.max(x, axis=axis, keepdims=keepdims)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        whole = np.dtype(_type(x) or "float32").kind in "iub"
+        # MXNet 1.9.1 takes no negative axis.
+        return self.np.cumsum(x, axis % x.ndim, "int64" if whole else None)
+
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return self.np.matmul(*self._tensors(a, b))
 

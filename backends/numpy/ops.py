@@ -127,6 +127,10 @@ class NumpyOps(Ops):
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return np.max(x, axis=axis, keepdims=keepdims)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        dtype = np.asarray(x).dtype
+        return np.cumsum(x, axis, np.int64 if dtype.kind in "iub" else dtype)
+
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return np.matmul(a, b)
 

@@ -128,6 +128,9 @@ class TensorFlowOps(Ops):
     def max(self, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
         return tf.reduce_max(x, axis, keepdims)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        return tf.cumsum(x if _tensor(x).dtype.is_floating else tf.cast(x, tf.int64), axis)
+
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         a, b = _alike((a, b))
         rows, columns = len(a.shape) == 1, len(b.shape) == 1

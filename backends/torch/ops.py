@@ -111,6 +111,9 @@ class TorchOps(Ops):
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return torch.amax(x, _axes(x, axis), keepdim=keepdims)
 
+    def cumsum(self, x: Tensor, axis: int) -> Tensor:
+        return torch.cumsum(x, axis)
+
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.matmul(*beside(a, b))
 
