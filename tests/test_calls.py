@@ -314,7 +314,10 @@ def test_types_changed_beside_calls_give_right_values_or_an_error(framework: Ada
 FORKED = """
 import os, threading, time
 import numpy as np
+import isomorph
 from isomorph import init, nn
+
+isomorph.backend("numpy")  # a fork while a module is imported is Python's own deadlock
 
 def slow(name, shape, dtype, generator):
     time.sleep(0.4)

@@ -25,7 +25,10 @@ def compose(module: nn.Module, attributes: dict[str, Any], binding: Binding) -> 
     """Return the native module of a user's; see `Adapter.compose`."""
     _refuse_taken_names(module, attributes)
     inside = {name for name, value in attributes.items() if isinstance(value, torch.nn.Module)}
-    taken = {name for name in (*inside, *module.own_parameters()) if hasattr(torch.nn.Module, name)}
+    # A class's attribute would hide what PyTorch keeps apart: its method, or a dataclass's default.
+    classes = torch.nn.Module, type(module)
+    names = (*inside, *module.own_parameters())
+    taken = {name for name in names if any(hasattr(cls, name) for cls in classes)}
     cls = composite_class(type(module), *sorted(taken))
     native: Any = cls.__new__(cls)
     with creating(binding.options):
@@ -40,7 +43,7 @@ def composite_class(user: Any, *taken: str) -> Any:
 
     Args:
         user: The class.
-        taken: Names of its parameters and modules that `torch.nn.Module` has for methods.
+        taken: Names of its parameters and modules that a class of it has for something else.
     """
     made = (composite_class, user, *taken)
     for cls in user.__subclasses__():
