@@ -277,6 +277,9 @@ def _sliced(size: Size, key: slice) -> Size:
     if key == slice(None):
         return size
     if key.step is None and (isinstance(key.start, Dim) or isinstance(key.stop, Dim)):
+        for bound in (key.start, key.stop):
+            if isinstance(bound, Dim) and bound.value() is not None:
+                bound.ask("size", int)  # a framework that leaves the size open has None there
         stop: Size = size if key.stop is None else key.stop
         return stop if key.start is None else stop - key.start
     if isinstance(size, int):
