@@ -113,12 +113,17 @@ class TensorFlowAdapter(Adapter):
                 native.built = all(parameter.is_ready for parameter in module.state().values())
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
+        native = binding.native(module)
+        if isinstance(native, Net) and signature.is_flat:
+            native.note_inputs([spec.shape for spec in signature.specs])
         # A net that goes back and forth between its modes is traced once for each.
         kept = binding.memory.setdefault("runners", {})
         modes = tuple(each.training for _, each in module.named_modules())
         is_open = not signature.asks
-        shapes = [spec.shape[1:] if is_open and spec.ndim > 1 else spec.shape for spec in signature.specs]
-        kinds = tuple(zip(shapes, [spec.dtype for spec in signature.specs]))
+        kinds = tuple(
+            ((None, *spec.shape[1:]) if is_open and spec.ndim > 1 else spec.shape, spec.dtype)
+            for spec in signature.specs
+        )
         key = (id(module), modes, signature.structure, signature.asks, kinds)
         try:
             known = key in kept

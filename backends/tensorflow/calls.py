@@ -41,9 +41,13 @@ def _bound(native: Any, options: Options) -> Run:
         token = is_bound.set(True)
         try:
             with device_of(options):
-                return native(*inputs, **named)
+                output = native(*inputs, **named)
         finally:
             is_bound.reset(token)
+        if isinstance(output, tf.Tensor):
+            return output
+        leaves, structure = flatten(output, is_leaf)
+        return unflatten(structure, [_tensor(leaf) for leaf in leaves])
 
     return run
 

@@ -49,15 +49,15 @@ class Net(Deferred):
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         if is_bound.get():
             return self._compute(*inputs, **named)
-        if "_structure" in named:  # Keras replays a call of its functional API
+        if "_isomorph_structure" in named:  # Keras replays a call of its functional API
             return super(Deferred, self).__call__(*inputs, **named)
         inputs, named, context = self._arranged(inputs, named)
         self._fill(inputs, named)
         leaves, structure = flatten((inputs, named), is_tensor)
         if len(inputs) != 1 or named or not is_tensor(inputs[0]):
-            inputs, context = (leaves,), {**context, "_structure": Static(structure)}
+            inputs, context = (leaves,), {**context, "_isomorph_structure": Static(structure)}
         elif isinstance(inputs[0], keras.KerasTensor):
-            context["_structure"] = None
+            context["_isomorph_structure"] = None
         return self._call_natively(inputs, context)
 
     def _call_natively(self, inputs: tuple[Any, ...], context: dict[str, Any]) -> Any:
@@ -72,12 +72,14 @@ class Net(Deferred):
         finally:
             _output.reset(token)
 
-    def call(self, inputs: Any, _structure: Any = None) -> Any:
+    def call(self, inputs: Any, _isomorph_structure: Any = None) -> Any:
         """Compute as the description's forward says; from a list of tensors, what it was called with.
 
         An output that Keras can't hold is a list of its tensors.
         """
-        given, named = ((inputs,), {}) if _structure is None else unflatten(_structure.value, inputs)
+        given, named = (
+            ((inputs,), {}) if _isomorph_structure is None else unflatten(_isomorph_structure.value, inputs)
+        )
         try:
             output = self._compute(*given, **named)
         except Exception as error:
@@ -132,6 +134,14 @@ class Net(Deferred):
         draw_values(waiting)
         store(waiting)
         self.built = True
+        if not named and all(map(is_tensor, inputs)):
+            self.note_inputs([spec.shape for spec in inputs])
+
+    def note_inputs(self, shapes: list[Any]) -> None:
+        """Note what the model was called with, as Keras does where it builds one: for `export`."""
+        sizes = [[size if isinstance(size, int) else None for size in shape] for shape in shapes]
+        noted = {f"input_{i}_shape": (None, *each[1:]) if each else () for i, each in enumerate(sizes)}
+        self.__dict__.update(_build_shapes_dict=noted, _called=True)
 
 
 def _is_plain(structure: Any) -> bool:

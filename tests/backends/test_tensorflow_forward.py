@@ -101,6 +101,28 @@ def test_true_and_one_are_two_traces():
     np.testing.assert_allclose(net(X, 1.0), once, rtol=1e-6)
 
 
+@pytest.mark.parametrize("make", [lambda: nn.Dense(5), lambda: made(_flag)])
+def test_other_ranks_with_the_same_features(make):
+    net, other = make().initialize(seed=1).to("tensorflow"), make().initialize(seed=1).to("numpy")
+    for x in (X, X[0], X[None], X):
+        np.testing.assert_allclose(net(x), other(x), atol=1e-5)
+
+
+def test_forward_replaced_on_the_class():
+    net = made(_flag).to("tensorflow")
+    once, native = net(X).numpy(), net.native(X).numpy()
+    type(net).forward = lambda self, x, gain=2.0: self.dense(x) * gain
+    np.testing.assert_allclose(net(X), 2 * once, atol=1e-5)
+    np.testing.assert_allclose(net.native(X, gain=3.0), 3 * native, atol=1e-5)
+
+
+def test_dataset_is_mapped():
+    net = made(_flag).to("tensorflow")
+    expected = net(X)
+    found = tf.data.Dataset.from_tensor_slices(X).batch(3).map(net)
+    np.testing.assert_allclose(np.concatenate([np.asarray(each) for each in found]), expected, atol=1e-5)
+
+
 def test_kept_calls_are_bounded(monkeypatch):
     from isomorph.backends.tensorflow import adapter
 
@@ -209,6 +231,15 @@ def _flat(value):
         if isinstance(value, dict)
         else value
     )
+
+
+@COMPILED
+def test_parameters_are_returned_as_tensors(compile):
+    def forward(self, x):
+        return self.dense(x), self.dense.weight, self.dense.bias
+
+    outputs = made(forward).to("tensorflow", compile=compile)(X)
+    assert all(isinstance(each, tf.Tensor) for each in outputs)
 
 
 # Inputs.
@@ -462,6 +493,15 @@ def test_a_childs_buffer_in_bound_calls_and_in_fit():
     net.native.compile(optimizer="sgd", loss="mse")
     net.native.fit(X, MASK, batch_size=2, verbose=0)
     np.testing.assert_array_equal(net.inner.mean.numpy(), np.full(5, 3.0))
+
+
+def test_statistics_of_a_layer_that_keras_was_told_to_freeze():
+    net = nn.Sequential(nn.Dense(3), nn.BatchNorm()).to("tensorflow")
+    net(X)
+    before = net[1].running_mean.numpy()
+    net.native.trainable = False
+    net(X)
+    np.testing.assert_array_equal(net[1].running_mean.numpy(), before)
 
 
 def test_dropout_beside_statistics_draws_anew():

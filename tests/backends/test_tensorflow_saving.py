@@ -75,6 +75,15 @@ def test_a_kept_model_computes_the_same(make, way, called_first, tmp_path):
     np.testing.assert_allclose(net.eval()(X), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_export_knows_the_inputs(bound, tmp_path):
+    net = Net().initialize(seed=1).to("tensorflow").eval()
+    expected = (net if bound else net.native)(X)
+    net.native.export(tmp_path / "net", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "net")
+    np.testing.assert_allclose(exported.serve(X), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("way", ["file", "pickle", "deepcopy"])
 def test_training_goes_on(way, tmp_path):
     net, y = sequential().initialize(seed=1).to("tensorflow"), X[:, :3]

@@ -46,6 +46,17 @@ class BatchNormalization(Deferred, keras.layers.BatchNormalization):  # type: ig
         y = tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon)
         return tf.cast(y, self.compute_dtype)
 
+    @property
+    def trainable(self) -> bool:
+        """Whether it is trained; frozen, it uses the running statistics."""
+        return super().trainable  # type: ignore[no-any-return]
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.layers.Layer.trainable.fset(self, value)
+        if (source := self.__dict__.get("_isomorph_source")) is not None:
+            source[0].forget_traces()  # it is a constant in compiled calls
+
     def _blend(self, variable: Any, running: Any, new: Any) -> None:
         variable.assign(running * self.momentum + new * (1.0 - self.momentum))
 
