@@ -214,7 +214,8 @@ class Forward(Program):
         try:
             done = formulas.forward(spec, values, x, node.training, self.net.data_format)
         except rules.Refusal as refusal:
-            raise Refused(refusal.kind, path=self.net.label(node)) from refusal
+            # A framework that fails does not say in which layer.
+            raise Refused(refusal.kind, path=self.net.label(self.called or node)) from refusal
         for name, value in done.updates.items():
             self.updates[node.parameters[name]] = value
         self.terms = max(self.terms, done.reduced)

@@ -35,9 +35,12 @@ class Program:
 
     def __init__(self, net: Net) -> None:
         self.net, self.at = net, net.root
+        self.called: Node | None = None
+        """The net or part that a user called."""
 
     def output(self, node: Node, inputs: list[Any], named: dict[str, Any] | None = None) -> Any:
         """Return a node's output."""
+        self.called = self.called or node
         if node.kind == "Graph":
             return self._graph(node, inputs, named or {})
         if not inputs and "x" not in (named or {}):
