@@ -205,12 +205,13 @@ class Slot:
     @property
     def is_ready(self) -> bool:
         """Whether the native parameter has values."""
-        return self.binding.adapter.is_ready(self)
+        return bool(self.binding.adapter.is_ready(self))
 
     @property
     def trainable(self) -> bool | None:
         """Whether the framework itself trains it, None if it does not say."""
-        return self.binding.adapter.trainable(self)
+        trains: bool | None = self.binding.adapter.trainable(self)
+        return trains
 
     def take(self) -> Array:
         """Return the parameter's values to be stored, in the native layout and the parameter's type.

@@ -65,7 +65,7 @@ def prepare(module: Tree, binding: Binding, value: Any) -> Any:
 
 def input_spec(module: Tree, binding: Binding, value: Any) -> TensorSpec:
     """Return a native input's spec; raises for a floating type that is not the net's."""
-    spec = binding.adapter.spec(value)
+    spec: TensorSpec = binding.adapter.spec(value)
     dtype = binding.options.dtype
     if spec.dtype in FLOATS and spec.dtype != dtype:
         raise DTypeMismatchError.at(

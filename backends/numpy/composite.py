@@ -32,7 +32,8 @@ def composite_class(user: Any) -> Any:
 
 
 def _reduce(native: Any, protocol: Any) -> Any:
-    _, _, *rest = object.__reduce_ex__(native, 2)
+    reduced: Any = object.__reduce_ex__(native, 2)
+    _, _, *rest = reduced
     return (_new, (native._made_of,), *rest)
 
 

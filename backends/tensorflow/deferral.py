@@ -135,13 +135,14 @@ class Deferred(Saved):
     def add_weight(self, shape: Any = None, *args: Any, name: str | None = None, **options: Any) -> Any:
         """Add a weight, bound to the parameter that has this native name."""
         create = super().add_weight  # type: ignore[misc]
-        if name not in self._isomorph_places:
+        if name is None or name not in self._isomorph_places:
             if self._is_probe():
                 return keras.KerasTensor(shape or ())
             return create(shape, *args, name=name, **options)
         own, axes = self._isomorph_places[name]
         binding, module = self.__dict__["_isomorph_source"]
-        parameter, wanted = vars(module)[own], _ordered(tuple(shape or ()), _inverse(axes))
+        parameter: Any = vars(module)[own]
+        wanted: Any = _ordered(tuple(shape or ()), _inverse(axes))
         if self._is_probe():
             real, found = binding.memory["probe"]
             found[id(parameter)] = _ordered(wanted, storage(real, parameter).axes)
@@ -164,7 +165,7 @@ class Deferred(Saved):
 
     def __getattr__(self, name: str) -> Any:
         # Only asked for what Keras's layer does not have: the parameters' canonical names.
-        source = self.__dict__.get("_isomorph_source")
+        source: Any = self.__dict__.get("_isomorph_source")
         parameter = None if source is None else vars(source[1]).get(name)
         if not isinstance(parameter, nn.Parameter):
             return object.__getattribute__(self, name)

@@ -45,7 +45,8 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if not isinstance(value, nn.Parameter):
             return NotImplemented
-        function, arguments, state, *_ = value.__reduce_ex__(4)
+        reduced: Any = value.__reduce_ex__(4)
+        function, arguments, state, *_ = reduced
         return function, arguments, {**state, "_value": None}
 
 
@@ -92,7 +93,8 @@ def _module_class(module: str, name: str, may_import: bool) -> type:
 def _below(kind: type) -> Iterator[type]:
     if not getattr(kind, "_is_native", False):
         yield kind
-        for each in kind.__subclasses__():
+        subclasses: list[type] = kind.__subclasses__()
+        for each in subclasses:
             yield from _below(each)
 
 
@@ -164,7 +166,8 @@ class Saved:
 
     def __reduce__(self) -> Any:
         # The class of a native object is made for it, and can't be found by a pickle.
-        _, arguments = super().__reduce__()
+        reduced: Any = super().__reduce__()
+        _, arguments = reduced
         return keras.Model._unpickle_model, arguments
 
 

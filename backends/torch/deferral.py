@@ -263,7 +263,8 @@ class Held(property):
 
 def reduce_made(native: Any, protocol: Any) -> Any:
     """Return how to make a native module of a made class again; its `__reduce_ex__`."""
-    _, _, *rest = object.__reduce_ex__(native, 2)
+    reduced: Any = object.__reduce_ex__(native, 2)
+    _, _, *rest = reduced
     return (_new, type(native)._made, *rest)
 
 

@@ -36,12 +36,15 @@ class Draws(Protocol):
 
     def one(self, choices: Iterable[Any]) -> Any:
         """Return one of several values."""
+        ...
 
     def rarely(self, one_in: int) -> bool:
         """Return True once in so many times."""
+        ...
 
     def options(self, **choices: Iterable[Any]) -> Data:
         """Return some options, each with one of its values; most are left out."""
+        ...
 
 
 LAWS: tuple[Data, ...] = (

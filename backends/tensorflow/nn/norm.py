@@ -94,6 +94,8 @@ def layer_norm(layer: nn.LayerNorm, binding: Binding) -> LayerNormalization:
 class GroupNormalization(Deferred, keras.layers.GroupNormalization):  # type: ignore[misc]
     """A `keras.layers.GroupNormalization` of any rank."""
 
+    groups: int
+
     def build(self, input_shape: Any) -> None:
         # Channels that do not divide are refused by the layer's rule, which names it.
         groups, self.groups = self.groups, 1
