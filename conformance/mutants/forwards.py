@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from isomorph import calls, convert, inference, nn, parameter, structure, trace, tracing, tree
+from isomorph import (
+    calls,
+    convert,
+    inference,
+    inputs,
+    nn,
+    parameter,
+    remember,
+    structure,
+    trace,
+    tracing,
+    tree,
+)
 from isomorph.errors import InvalidArgumentError
 from isomorph.shape import Shape
 from isomorph.tensor import TensorSpec
@@ -26,12 +38,10 @@ def names_go_by_their_order(patch: Patch) -> None:
 def unknown_names_are_let_in(patch: Patch) -> None:
     """A layer takes an input of any name for its own."""
 
-    def ordered(original: Any, binding: Any, module: Any, inputs: Any, named: Any) -> Any:
-        if isinstance(module, nn.Layer) and len(named) == 1 and not inputs:
-            return tuple(named.values()), {}
-        return original(binding, module, inputs, named)
+    def ordered(original: Any, module: Any, given: Any, named: Any) -> Any:
+        return (*given, *named.values())
 
-    patch.around(calls, "ordered", ordered)
+    patch.around_all((trace, calls, inputs, remember), "by_position", ordered)
 
 
 @mutant(kills="core.arguments.dict-in", beside=8)
