@@ -88,16 +88,49 @@ def _trace(symbol: Any, name: str) -> Trace:
     return state.trace
 
 
-def _shape(self: Any) -> tuple[int, ...]:
-    return _trace(self, "shape").shape(self, "sizes", "batch")
+class Sizes(tuple[int, ...]):
+    """A symbol's shape: who looks at more than what is behind the first size has asked for the batch."""
+
+    trace: Trace
+
+    def __getitem__(self, key: Any) -> Any:
+        found = range(len(self))[key]
+        if 0 in (found if isinstance(key, slice) else (found,)):
+            self.trace.asked.add("batch")
+        return tuple.__getitem__(self, key)
+
+
+def _asking(name: str) -> Callable[..., Any]:
+    method = getattr(tuple, name)
+
+    @functools.wraps(method)
+    def asking(self: Any, *args: Any) -> Any:
+        self.trace.asked.add("batch")
+        return method(self, *args)
+
+    return asking
+
+
+for _name in ["eq", "ne", "lt", "le", "gt", "ge", "hash", "iter", "contains", "add", "mul", "rmul", "repr"]:
+    setattr(Sizes, f"__{_name}__", _asking(f"__{_name}__"))
+for _name in ("index", "count"):
+    setattr(Sizes, _name, _asking(_name))
+Sizes.__radd__ = lambda self, other: other + tuple(self)
+
+
+def _shape(self: Any) -> Sizes:
+    trace = _trace(self, "shape")
+    sizes = Sizes(trace.shape(self, "sizes"))
+    sizes.trace = trace
+    return sizes
 
 
 def _ndim(self: Any) -> int:
-    return len(_trace(self, "ndim").shape(self, "sizes"))
+    return len(_shape(self))
 
 
 def _size(self: Any) -> int:
-    return int(np.prod(_trace(self, "size").shape(self, "sizes", "batch")))
+    return int(np.prod(tuple(_shape(self))))
 
 
 def _dtype(self: Any) -> Any:

@@ -160,7 +160,7 @@ class MXNetOps(Ops):
     def cumsum(self, x: Tensor, axis: int) -> Tensor:
         whole = np.dtype(_type(x) or "float32").kind in "iub"
         # MXNet 1.9.1 takes no negative axis.
-        return self.np.cumsum(x, axis % x.ndim, "int64" if whole else None)
+        return self.np.cumsum(x, axis if axis >= 0 else axis % x.ndim, "int64" if whole else None)
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return self.np.matmul(*self._tensors(a, b))
@@ -171,7 +171,7 @@ class MXNetOps(Ops):
     def shape(self, x: Tensor) -> tuple[Any, ...]:
         if isinstance(x, Symbol) and state.trace is None:
             raise ForwardError("ops.shape: a symbol of MXNet has no shape; call the net with compile=False.")
-        return tuple(x.shape)
+        return x.shape  # type: ignore[no-any-return]
 
     def reshape(self, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
         return self.np.reshape(x, shape)

@@ -746,6 +746,12 @@ def test_mxnets_tensors_are_as_they_were_elsewhere(np_mode):
         lambda y: y[-1] * y.ndim + y[0],
         lambda y: ops.reshape(y, (y.shape[0], -1)) if y.shape[1] == 3 else y,
         lambda y: ops.flatten(y, -2) * ops.shape(y)[0],
+        lambda y: y * 2 if y.shape == (2, 3) else y,
+        lambda y: y * {(2, 3): 5}.get(y.shape, 3),
+        lambda y: y * (7 if 2 in y.shape else 1) + sum(y.shape),
+        lambda y: y * len((9, *y.shape)) + sum((y.shape, (1,)), (1,))[1] + y.shape[-2],
+        lambda y: ops.reshape(ops.reshape(y, y.shape[::-1]), y.shape) * y.shape[:1][0],
+        lambda y: y * int(str(y.shape)[1]) + max(y.shape) + y.shape.count(2) + next(iter(y.shape)),
     ],
 )
 def test_sizes_that_a_forward_asks_for(how, function, np_mode):
@@ -755,6 +761,14 @@ def test_sizes_that_a_forward_asks_for(how, function, np_mode):
     call = native_of(net, how)
     for x in (X, np.concatenate([X, X]), X[:1], X):
         close(call(array(x)), reference(x), 1e-4)
+
+
+def test_sizes_behind_the_batch_leave_its_size_open():
+    net = Counted(lambda y: ops.reshape(y, (-1, *y.shape[1:])) * y.shape[1] * y.shape[-1] * y.ndim)
+    net.to("mxnet")
+    for batch in (2, 3, 5):
+        assert net(np.ones((batch, 4), "float32")).shape == (batch, 3)
+    assert len(net.native.traced) == 1
 
 
 def test_graphs_are_bounded():

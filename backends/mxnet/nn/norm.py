@@ -20,8 +20,9 @@ _GROUPS = "mx.nd.ones({num_groups}, dtype=dtype), mx.nd.zeros({num_groups}, dtyp
 SCRIPTS: dict[type, str] = {
     nn.BatchNorm: "mx.gluon.nn.BatchNorm({channel_axis}, {kept}, " + _ENDS,
     nn.LayerNorm: "mx.gluon.nn.LayerNorm(-1, " + _ENDS,
-    # Gluon's GroupNorm scales by group, and takes no NumPy arrays (1.9.1).
-    nn.GroupNorm: f"mx.nd.GroupNorm(x.as_nd_ndarray(), {_GROUPS}).as_np_ndarray()"
+    # Gluon's GroupNorm scales by group, and takes no NumPy arrays and no matrix (1.9.1).
+    nn.GroupNorm: f"mx.nd.GroupNorm(x.reshape((*x.shape, 1)).as_nd_ndarray(), {_GROUPS})"
+    ".as_np_ndarray().reshape(x.shape)"
     f" * {_AFFINE.format('weight', 1)} + {_AFFINE.format('bias', 0)}",
 }
 
