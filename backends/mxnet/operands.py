@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,13 @@ class Sizes(tuple[int, ...]):
 
     trace: Trace
 
+    def __new__(cls, sizes: Iterable[int], trace: Trace | None = None) -> Any:
+        if trace is None:  # taken apart in an output and put together again
+            return tuple(sizes)
+        made = super().__new__(cls, sizes)
+        made.trace = trace
+        return made
+
     def __getitem__(self, key: Any) -> Any:
         found = range(len(self))[key]
         if 0 in (found if isinstance(key, slice) else (found,)):
@@ -120,9 +127,7 @@ Sizes.__radd__ = lambda self, other: other + tuple(self)
 
 def _shape(self: Any) -> Sizes:
     trace = _trace(self, "shape")
-    sizes = Sizes(trace.shape(self, "sizes"))
-    sizes.trace = trace
-    return sizes
+    return Sizes(trace.shape(self, "sizes"), trace)
 
 
 def _ndim(self: Any) -> int:

@@ -763,6 +763,15 @@ def test_sizes_that_a_forward_asks_for(how, function, np_mode):
         close(call(array(x)), reference(x), 1e-4)
 
 
+@COMPILE
+def test_sizes_that_a_forward_returns(compile):
+    net = Counted(lambda y: (y, y.shape, {"n": len(y), "rest": y.shape[1:]})).to("mxnet", compile=compile)
+    for batch in (2, 3, 2):
+        _, shape, more = net(np.ones((batch, 4), "float32"))
+        assert (shape, more) == ((batch, 3), {"n": batch, "rest": (3,)})
+        assert type(shape) is tuple
+
+
 def test_sizes_behind_the_batch_leave_its_size_open():
     net = Counted(lambda y: ops.reshape(y, (-1, *y.shape[1:])) * y.shape[1] * y.shape[-1] * y.ndim)
     net.to("mxnet")
