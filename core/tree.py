@@ -103,6 +103,9 @@ class Tree(metaclass=TreeType):
     _is_tree = True
     # True in layers, which a backend's table lowers and whose shapes a rule says.
     _is_layer: ClassVar[bool] = False
+    # True in what stands for a list or dict of parameters: they are its owner's to size.
+    _holds_parameters: ClassVar[bool] = False
+
     # Our own classes that describe, and their public names, which users' classes may not define.
     _describing: ClassVar[list[type[Tree]]] = []
     _reserved: ClassVar[frozenset[str]] = frozenset()

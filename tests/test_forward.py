@@ -100,6 +100,22 @@ def test_parameters_in_a_container_are_parameters(kind: type, framework: Adapter
     assert list(net.parameters()) == (["gains.a", "gains.b"] if kind is dict else ["gains.0", "gains.1"])
 
 
+def test_a_build_sizes_parameters_in_a_container(framework: Adapter) -> None:
+    class Gains(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gains = {"a": nn.Parameter((None,)), "b": nn.Parameter((None,))}
+
+        def build(self, shape: Any) -> None:
+            for gain in self.gains.values():
+                gain.shape = (shape[-1],)
+
+        def forward(self, x: Any) -> Any:
+            return x * self.gains["a"] + self.gains["b"]
+
+    both(lambda: nn.Sequential(nn.Dense(4), Gains()), framework, None, X, X)
+
+
 # The batch's size, asked in Python.
 
 

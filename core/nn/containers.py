@@ -156,6 +156,8 @@ class ParameterList(Module, holds=(list, Parameter)):
     (2, (None,))
     """
 
+    _holds_parameters = True
+
     def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
         super().__init__()
         self.length = 0
@@ -186,6 +188,8 @@ class ParameterDict(Module, holds=(dict, Parameter)):
     >>> list(gains), gains["left"].shape
     (['left'], (3,))
     """
+
+    _holds_parameters = True
 
     def __init__(self, parameters: Mapping[str, Parameter] | None = None) -> None:
         super().__init__()

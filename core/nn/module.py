@@ -68,7 +68,9 @@ class Module(Tree, reserves=True):
     def fill(self, inputs: tuple[Any, ...]) -> None:
         """Let `build` fill the unknown dimensions of the module's own parameters."""
         build = getattr(self, "build", None)
-        if build is not None and any(not p.shape.is_known for p in self.own_parameters().values()):
+        held = [child.own_parameters() for child in self.children().values() if child._holds_parameters]
+        parameters = [p for each in (self.own_parameters(), *held) for p in each.values()]
+        if build is not None and not all(parameter.shape.is_known for parameter in parameters):
             build(*(value.shape for value in inputs if isinstance(value, TensorSpec)))
 
     # Inference, initialization, lowering: each in its own file.
