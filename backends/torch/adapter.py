@@ -31,6 +31,7 @@ from .composite import compose, is_taken
 from .deferral import Deferred, Described, deferred, held
 from .framework import creating, device_of, meta, tensor
 from .ops import TorchOps
+from .restore import restorer
 from .script import script
 
 
@@ -111,6 +112,9 @@ class TorchAdapter(Adapter):
         shape = module.fitting_input(binding.options)
         known = binding.memory.get("inputs", {}).get(id(module))
         return known if shape is None else (meta(TensorSpec(shape)),)
+
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        return restorer(binding)
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         return bound_call(binding, module, signature, bool(binding.options.compile))
