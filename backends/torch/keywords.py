@@ -17,8 +17,13 @@ class ByPosition:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
 
-    def __call__(self, native: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Return the inputs in order, and what has another name as it is."""
+    def __call__(self, native: Any, inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
+        """Return the inputs in order, and what has another name as it is; None where none has a name.
+
+        Tools that put another module in this one's place may call it as a hook of positions alone.
+        """
+        if not named:
+            return None
         rest = self.names[len(inputs) :]
         ordered = [named[name] for name in rest if name in named]
         return (*inputs, *ordered), {name: value for name, value in named.items() if name not in rest}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedTensorMixin
 
 from isomorph import nn
 from isomorph.adapter import Binding
@@ -65,7 +65,7 @@ class Parameters(torch.nn.Module):
 
     def _value(self: Any, name: str) -> Any:
         """Return a parameter or buffer; it is never called, so this gives it its first values."""
-        if is_lazy(held(self, name)):
+        if isinstance(held(self, name), UninitializedTensorMixin):  # torch.compile knows no is_lazy (2.13)
             self._infer_parameters(self, ())
         return held(self, name)
 
