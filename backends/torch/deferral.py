@@ -8,6 +8,7 @@ before data keeps them, and the first call, native or not, gives them sizes and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -160,10 +161,16 @@ class Deferred(LazyModuleMixin):
     def _infer_parameters(self: Any, module: Any, args: Any, kwargs: Any = None) -> Any:
         waiting = self.__dict__.get(WAITING)
         if not kwargs or waiting is None or isinstance(self, nn.Module):
-            return super()._infer_parameters(module, args, kwargs)
+            return _not_traced(super()._infer_parameters)(module, args, kwargs)
         args = take_by_position(self, waiting.layer)(self, args, kwargs)[0]
-        super()._infer_parameters(module, args)
+        _not_traced(super()._infer_parameters)(module, args)
         return args, {}
+
+
+def _not_traced(function: Any) -> Any:
+    """Return a function that torch.compile runs as it is, without importing what that needs."""
+    dynamo = sys.modules.get("torch._dynamo")
+    return function if dynamo is None else dynamo.disable(function)
 
 
 def _blank(value: Any, waits: bool) -> Any:
