@@ -31,12 +31,12 @@ def restorer(binding: Binding) -> Callable[[], None]:
 
     def restore() -> None:
         with creating(binding.options):
-            for each in lazy:
-                _unsettle(*each)
+            for tensor, *before in lazy:
+                _unsettle(tensor, *before)
             for buffer, value in values:
                 buffer.copy_(value)
-        for each in modules:
-            each()
+        for restore_module in modules:
+            restore_module()
         binding.checked -= set(waiting)
         binding.memory.pop("inputs", None)
         binding.memory.pop("compiled", None)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -180,6 +181,23 @@ def test_layers_are_called_by_keyword(call):
     np.testing.assert_allclose(output.detach(), expected, atol=1e-5)
     assert type(net(X)) is torch.Tensor
     assert type(net.native.hidden) is torch.nn.Linear
+
+
+def test_a_layer_called_by_keyword_is_quantized():
+    net = ByName().initialize(seed=0).to("torch").eval()
+    expected = net(X)
+    kinds = {torch.nn.Linear}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao is deprecated
+        quantized = torch.ao.quantization.quantize_dynamic(net.native, kinds)
+    torch.testing.assert_close(quantized(T), expected, atol=0.05, rtol=0.05)
+
+
+def test_a_deferred_native_is_compiled():
+    net, other = (Everything().initialize(seed=0).to("torch") for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch's own, where a graph ends at a lazy module
+        torch.testing.assert_close(torch.compile(net.native)(T), other(X))
 
 
 NAMES = ("type", "half", "apply", "modules", "share_memory")

@@ -68,8 +68,16 @@ class LazyBatchNorm(Deferred, _LazyNorm):
 
     def forward(self, x: Any) -> Any:
         """Become the class of the input's rank, and call it."""
-        self.become(x.dim())
+        if type(self) is LazyBatchNorm:  # it had values before its first input
+            self.become(x.dim())
         return self.forward(x)
+
+    def _infer_parameters(self: Any, module: Any, args: Any, kwargs: Any = None) -> Any:
+        changed = super()._infer_parameters(module, args, kwargs)
+        (x,) = args if changed is None else changed[0]
+        if not x.is_meta:  # the sizes alone are known where it is
+            self.become(x.dim())
+        return changed
 
     def become(self, rank: int) -> None:
         """Turn into the class for inputs of this rank."""
