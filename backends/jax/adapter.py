@@ -25,7 +25,7 @@ from isomorph.adapter import (
 )
 from isomorph.errors import AdapterDisagreementError, InvalidArgumentError
 
-from .calls import general, runner, unpacked
+from .calls import differentiable, runner, unpacked
 from .composite import Composite, composite
 from .deferral import in_layout
 from .framework import abstract, device_of, require_x64, tensor
@@ -36,7 +36,14 @@ from .values import Running
 
 
 class JaxAdapter(Adapter):
-    """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`."""
+    """Lowers nets to `flax.linen.Module`; `net.variables` is the tree for `net.native.apply`.
+
+    Under `jax.jit`, `jax.checkpoint`, `jax.lax.cond` and the like, a net itself stands for its values:
+    they become constants of the compiled code. When they or the modes change, JAX forgets all that it
+    compiled, so that nothing computes with old ones; pass ``net.variables`` to ``net.native.apply``,
+    and nothing is compiled anew. What has to change in such code, running statistics and random
+    numbers, is refused there.
+    """
 
     name = "jax"
     specializes = True
@@ -161,7 +168,7 @@ class JaxAdapter(Adapter):
         signature: Signature,
     ) -> dict[int, Array]:
         state = state_of(binding)
-        call, seeds = state.once(general, module, signature.updates, signature.structure), state.seeds()
+        call, seeds = differentiable(state, module, signature), state.seeds()
         leaves, _ = flatten((inputs, {}), self.owns)
 
         def objective(params: Tree) -> Any:

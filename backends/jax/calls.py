@@ -38,8 +38,15 @@ def pure(state: State, module: nn.Module, updates: bool) -> Function:
     return call
 
 
-def general(state: State, module: nn.Module, updates: bool, structure: Any) -> Function:
-    """Return the function of (variables, seeds, leaves) for arguments of a structure."""
+def differentiable(state: State, module: nn.Module, signature: Signature) -> Function:
+    """Return the function (variables, seeds, leaves) -> (packed output, changes) for a kind of arguments."""
+    try:
+        return state.once(_general, module, signature.updates, signature.structure)  # type: ignore[no-any-return]
+    except TypeError:  # something static in the arguments can't be hashed
+        return _general(state, module, signature.updates, signature.structure)
+
+
+def _general(state: State, module: nn.Module, updates: bool, structure: Any) -> Function:
     function = pure(state, module, updates)
 
     def call(variables: Tree, seeds: Any, leaves: list[Any]) -> Any:
@@ -52,7 +59,8 @@ def general(state: State, module: nn.Module, updates: bool, structure: Any) -> F
 def runner(state: State, module: nn.Module, signature: Signature) -> Function:
     """Return the call of a module for a kind of arguments: with the variables of now, and keeping changes."""
     kind = signature.updates, signature.structure, len(signature.specs)
-    keeps = state.trains or signature.updates
+    keeps_statistics = state.trains and "batch_stats" in state.variables
+    keeps = signature.updates or state.draws or keeps_statistics
     if not keeps:
         kind = *kind, state.in_a_row()[2]
     try:
@@ -110,13 +118,14 @@ def _call(
 ) -> Function:
     """Return the function of (variables, seeds, *inputs, **named) for arguments of a structure.
 
-    It returns the output, and what changed if anything may. With a `treedef`, variables come in a row.
+    It returns the output and what changed. With a `treedef`, variables come in a row, and nothing
+    changes.
     """
-    function, changes = pure(state, module, updates), state.trains or updates
-    if treedef is not None:
+    function, keeps = pure(state, module, updates), treedef is None
+    if not keeps:
         function = _joining(function, treedef)
     if state.binding.options.compile is False or not compiles:
-        return _eager(function, changes)
+        return _eager(function, keeps)
     skeleton = unflatten(structure, map(_Leaf, range(count)))
     inputs, named = skeleton
     is_native = all(map(_is_native, (*inputs, *named.values())))
@@ -124,7 +133,7 @@ def _call(
     def traced(variables: Tree, seeds: Any, /, *given: Any, **by_name: Any) -> Any:
         leaves = _in_order(skeleton, (given, by_name)) if is_native else given
         output, changed = function(variables, seeds, *unflatten(structure, leaves))
-        return (packed(output), changed) if changes else packed(output)
+        return (packed(output), changed) if keeps else packed(output)
 
     compiled = _compiled(state, module, traced)
     return compiled if is_native else _picking(compiled, inputs, named)
@@ -137,11 +146,11 @@ def _joining(function: Function, treedef: Any) -> Function:
     return call
 
 
-def _eager(function: Function, changes: bool) -> Function:
+def _eager(function: Function, keeps: bool) -> Function:
     def call(variables: Tree, seeds: Any, /, *inputs: Any, **named: Any) -> Any:
         output, changed = function(variables, seeds, inputs, named)
         output = _without_buffers(output)
-        return (output, changed) if changes else output
+        return (output, changed) if keeps else output
 
     return call
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from isomorph import nn
 from isomorph.adapter import Array, Slot, shapes_kept
-from isomorph.shape import Shape
 
 from .framework import as_spec
 from .native import found
@@ -31,17 +30,17 @@ class Law:
         shapes[id(self.parameter)] = self.place.slots[id(self.parameter)].canonical_shape(shape)
         # A law may look at another parameter of its layer, as a bias's at the weight's size.
         own = self.place.module.own_parameters().values()
-        sizes = [(each, Shape(shapes.get(id(each), each.shape))) for each in own]
+        sizes = [(each, shapes.get(id(each), each.shape)) for each in own]
         result = jax.ShapeDtypeStruct(tuple(shape), dtype)
         if isinstance(key, jax.core.Tracer):
             return jax.pure_callback(lambda: self.values(sizes, dtype), result, vmap_method="sequential")
         return jnp.array(self.values(sizes, dtype))
 
-    def values(self, sizes: list[tuple[nn.Parameter, Shape]], dtype: Any) -> Array:
+    def values(self, sizes: list[tuple[nn.Parameter, Iterable[int]]], dtype: Any) -> Array:
         """Return the values that wait in the parameter, else newly drawn ones; nothing changes."""
         with _drawing(self.place), shapes_kept(self.place.module, always=True):
             for each, shape in sizes:
-                each._shape = shape
+                each._shape = type(each._shape)(shape)
             waiting = self.parameter._value
             canonical = self.parameter.draw() if waiting is None else waiting
         return np.asarray(self.place.slots[id(self.parameter)].to_native(canonical), dtype)

@@ -36,9 +36,10 @@ def reader(name: str) -> Reader:
 
 
 def _value(native: Any, name: str) -> Any:
-    if native.scope is None:
-        raise StructureError(f"{name} has a value inside a call only.\n  Read net.variables, which holds it.")
     parameter = native._isomorph.module.own_parameters()[name]
+    if native.scope is None:
+        text = f"{parameter.name} has a value inside a call only.\n  Read net.variables, which holds it."
+        raise StructureError(text, path=parameter.name)
     cell = _Cell(native, parameter)
     if not isinstance(parameter, nn.Buffer):
         return cell.read()

@@ -122,7 +122,7 @@ def test_buffers_carry_no_gradient():
 
 def test_a_parameter_outside_a_call_is_our_error():
     net = MLP().to("jax")
-    with pytest.raises(errors.StructureError, match=r"net\.variables"):
+    with pytest.raises(errors.StructureError, match=r"hidden\.weight .*\n.*net\.variables"):
         _ = net.native.hidden.weight
 
 
@@ -203,6 +203,24 @@ def test_flax_returns_updates_of_buffers():
     assert_close(changes["batch_stats"]["norm"]["mean"], net.norm.running_mean.numpy())
     first = net.native.init(KEY, X)
     assert not np.asarray(first["buffers"]["calls"]).any()
+
+
+def test_flax_init_makes_what_a_call_does_not_use():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.gain = nn.Buffer((1,)), nn.Parameter((None,))
+
+        def build(self, shape):
+            self.gain.shape = shape[-1:]
+
+        def forward(self, x):
+            if self.training:
+                self.seen.update(self.seen + 1.0)
+            return x
+
+    shapes = jax.eval_shape(Net().to("jax").native.init, KEY, X)
+    assert jax.tree.map(lambda a: a.shape, shapes) == {"buffers": {"seen": (1,)}, "params": {"gain": (4,)}}
 
 
 @pytest.mark.parametrize(("transform", "train"), [(jax.jit, True), (jax.jit, False), (jax.vmap, True)])
@@ -336,6 +354,20 @@ def traces(*calls):
     for inputs, named in calls:
         net(*inputs, **named)
     return len(seen)
+
+
+def test_gradients_with_arguments_of_any_kind():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Dense(2)
+
+        def forward(self, pair, flags, scale):
+            return {"z": self.fc(pair["b"]) * scale + len(flags), "a": "text"}
+
+    net = Net().initialize(seed=0).to("jax")
+    found = net.gradients(lambda y: ops.sum(y["z"]), {"b": X, "a": X}, {1, 2}, 3.0)
+    assert_close(found["fc.bias"], [9.0, 9.0])
 
 
 @pytest.mark.parametrize(
