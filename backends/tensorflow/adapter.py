@@ -26,7 +26,7 @@ from isomorph.adapter import (
 
 from .calls import runner
 from .composite import Composite, Net, compose
-from .deferral import TransposedView, attach, build, input_shape, relative_path, storage, weights_of
+from .deferral import TransposedView, attach, build, input_shapes, relative_path, storage, weights_of
 from .framework import device_of, keras, tf
 from .ops import SymbolicOps, TensorFlowOps
 
@@ -95,9 +95,8 @@ class TensorFlowAdapter(Adapter):
                 continue
             # A second, unbuilt layer runs Keras's own `build`; its `add_weight` only takes notes.
             scratch = binding.scratch(probe=(binding, found))
-            shape = input_shape(call, binding.options)
-            binding.memory.setdefault("inputs", {})[id(call.module)] = shape
-            build(scratch.native(call.module), call.module, binding.options, shape)
+            shapes = binding.memory.setdefault("inputs", {})[id(call.module)] = input_shapes(call)
+            build(scratch.native(call.module), call.module, binding.options, shapes)
         return found
 
     def materialize(self, binding: Binding, modules: list[nn.Module]) -> None:

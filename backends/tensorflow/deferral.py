@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -194,6 +195,8 @@ def attach(native: Any, module: nn.Module, binding: Binding, layouts: Mapping[st
         layout = layouts.get(name, name)
         own, axes = (layout, None) if isinstance(layout, str) else layout
         places[own] = (name, axes)
+    # Keras would refuse a number by position, where a keyword call of the layer's has put it.
+    native._allow_non_tensor_positional_args = True
     # Keras would track what it is given by plain assignment.
     native.__dict__.update(_isomorph_source=(binding, module), _isomorph_places=places)
     return native
@@ -205,12 +208,16 @@ def _deferred_class(kind: type) -> type:
     return type(kind.__name__, (Deferred, kind), about)
 
 
-def build(native: Any, module: nn.Module, options: Options, shape: Any = None) -> None:
-    """Let a Keras layer build itself, from the shape it was called with or one that suffices."""
+def build(native: Any, module: nn.Module, options: Options, shapes: Any = None) -> None:
+    """Let a Keras layer build itself, from the shapes it was called with or one that suffices."""
     binding, _ = native.__dict__["_isomorph_source"]
     if not native.built:
-        shape = binding.memory.get("inputs", {}).get(id(module)) if shape is None else shape
-        native.build(sufficient_shape(module, options) if shape is None else shape)
+        shapes = binding.memory.get("inputs", {}).get(id(module)) if shapes is None else shapes
+        shapes = shapes or (sufficient_shape(module, options),)
+        wanted = len(inspect.signature(native.build).parameters)
+        if len(shapes) < wanted:  # of several inputs; Keras tells their shapes when it calls the layer
+            return
+        native.build(*shapes[:wanted])
     for own, (name, _) in native._isomorph_places.items():
         _adopt(native, own, vars(module)[name], binding)
 
@@ -264,13 +271,11 @@ def relative_path(weight: Any, module: nn.Module, native: Any) -> str:
     return f"{owner.removeprefix(f'{_name(module)}.')}/{name}"
 
 
-def input_shape(call: Call, options: Options) -> Any:
-    """Return the shape that a layer was called with, its batch left open."""
-    first = call.inputs[0] if call.inputs else None
-    if not isinstance(first, TensorSpec):
-        return sufficient_shape(call.module, options)
-    sizes = [size if isinstance(size, int) else None for size in first.shape]
-    return tuple(sizes) if len(sizes) < 2 else (None, *sizes[1:])
+def input_shapes(call: Call) -> tuple[Any, ...]:
+    """Return the shapes of the tensors that a layer was called with, their batch left open."""
+    specs = [each for each in call.inputs if isinstance(each, TensorSpec)]
+    sizes = [tuple(size if isinstance(size, int) else None for size in spec.shape) for spec in specs]
+    return tuple((None, *each[1:]) if len(each) > 1 else each for each in sizes)
 
 
 def sufficient_shape(module: Any, options: Options) -> tuple[int | None, ...]:

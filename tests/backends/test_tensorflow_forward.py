@@ -753,6 +753,46 @@ def test_layers_without_a_class_of_their_own(kind, lowers):
     np.testing.assert_allclose(net.native(X), _scaled(net, X), atol=1e-5)
 
 
+class Blend(nn.Layer):
+    """Weighs two tensors of their own widths, times a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Parameter((None,)), nn.Parameter((None,))
+
+    def infer_shapes(self, a, b, factor=1.0):
+        self.left.shape, self.right.shape = (a.shape[-1],), (b.shape[-1],)
+        return a
+
+
+def test_layer_of_two_inputs_and_a_number(lowers):
+    @lowers(Blend)
+    class NativeBlend(keras.layers.Layer):
+        def __init__(self, layer, binding):
+            super().__init__()
+
+        def build(self, a_shape, b_shape):
+            self.left = self.add_weight(name="left", shape=a_shape[-1:])
+            self.right = self.add_weight(name="right", shape=b_shape[-1:])
+
+        def call(self, a, b, factor=1.0):
+            return (a * self.left + tf.reduce_sum(b * self.right, -1, keepdims=True)) * factor
+
+    def forward(self, x, m):
+        return self.blend(a=x, factor=2.0, b=m)
+
+    class Blends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blend = Blend()
+
+    for call in (lambda net: net(X, MASK), lambda net: net.native(X, MASK)):
+        net = made(forward, Blends).to("tensorflow")
+        found = call(net)
+        left, right = net.blend.left.numpy(), net.blend.right.numpy()
+        np.testing.assert_allclose(found, 2 * (X * left + (MASK * right).sum(-1, keepdims=True)), atol=1e-5)
+
+
 def test_weight_made_in_the_constructor(lowers):
     @lowers(Scale, weight="scale")
     class Eager(keras.layers.Layer):
