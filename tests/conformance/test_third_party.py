@@ -259,7 +259,7 @@ numpy.testing.assert_allclose(found, expected, rtol=1e-2)
 
 def test_the_autograd_package_is_short_enough_to_read() -> None:
     lines = [line for path in AUTOGRAD.rglob("*.py") for line in path.read_text().splitlines()]
-    assert len(lines) < 350
+    assert len(lines) < 370
 
 
 # In CI.

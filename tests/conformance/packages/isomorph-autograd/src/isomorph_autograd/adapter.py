@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy
 from autograd import grad
 from autograd.numpy.numpy_boxes import ArrayBox
+from autograd.tracer import getval
 
-from isomorph import Adapter
+from isomorph import nn
+from isomorph.adapter import Adapter, native_class
 from isomorph.errors import NotSupportedError
-from isomorph.native_class import native_class
 
 from .ops import AutogradOps
 
@@ -66,10 +67,12 @@ class AutogradAdapter(Adapter):
             for parameter in module.own_parameters().values():
                 slots = binding.slots[id(parameter)]
                 ready = next((slot for slot in slots if self.is_ready(slot)), None)
-                put(slots, slots[0].take() if ready is None else self.parameter(ready))
+                values = slots[0].take() if ready is None else self.parameter(ready)
+                put(slots, values.view(State) if isinstance(parameter, nn.Buffer) else values)
 
-    def runner(self, binding, module):
-        return binding.native(module)
+    def runner(self, binding, module, signature):
+        call = binding.native(module)
+        return undone_by_failure(binding, call) if signature.updates else call
 
     def set_mode(self, binding):
         for _, module in binding.root.named_modules():
@@ -87,7 +90,7 @@ class AutogradAdapter(Adapter):
     def write(self, slot, array):
         self.parameter(slot)[...] = array
 
-    def gradients(self, binding, module, loss, inputs):
+    def gradients(self, binding, module, loss, inputs, signature):
         places = [binding.slots[id(parameter)] for parameter in module.parameters().values()]
         before = [self.parameter(slots[0]) for slots in places]
 
@@ -102,6 +105,38 @@ class AutogradAdapter(Adapter):
             for slots, array in zip(places, before):
                 put(slots, array)
         return {id(s[0].parameter): g.astype(old.dtype) for s, g, old in zip(places, found, before)}
+
+
+class State(numpy.ndarray):
+    """A buffer, which a forward may update; what is computed from it is a plain array."""
+
+    def update(self, value):
+        self[...] = getval(value)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
+        if out:
+            options["out"] = tuple(map(plain, out))
+        return getattr(ufunc, method)(*map(plain, inputs), **options)
+
+
+def plain(array):
+    return array.view(numpy.ndarray) if isinstance(array, State) else array
+
+
+def undone_by_failure(binding, call):
+    buffers = [slots for slots in binding.slots.values() if isinstance(slots[0].parameter, nn.Buffer)]
+
+    def run(*inputs, **named):
+        before = [getattr(slots[0].owner, slots[0].native_name) for slots in buffers]
+        copies = [array.copy() for array in before]
+        try:
+            return call(*inputs, **named)
+        except Exception:
+            for array, copy in zip(before, copies):
+                array[...] = copy
+            raise
+
+    return run
 
 
 def put(slots, array):

@@ -1,4 +1,4 @@
-"""The layers: NumPy's formulas, which autograd differentiates."""
+"""The layers that are no functions of `isomorph.ops`: NumPy's formulas, which autograd differentiates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import autograd.numpy as np
 from autograd.tracer import getval
 
 from isomorph import nn
-from isomorph.nn.activations import function_name, moves_channels
-from isomorph.nn.rules import same_padding
+from isomorph.adapter import same_padding
 
 from .adapter import AutogradAdapter, Native
 
@@ -22,8 +21,8 @@ class Layer(Native):
 
     def __init__(self, formula, for_images, layer, binding):
         self.formula, self.layer, self.ops = formula, layer, binding.adapter.ops
-        self.data_format = binding.options.data_format
-        self.moves = for_images and self.data_format == "channels_last"
+        self.options = binding.options
+        self.moves = for_images and self.options.channels_last
         name = getattr(layer, "activation", None)
         self.activation = getattr(self.ops, name) if isinstance(name, str) else name
 
@@ -40,12 +39,6 @@ def lowers(*kinds, for_images=False):
         AutogradAdapter.lowers(*kinds)(lambda layer, binding: Layer(formula, for_images, layer, binding))
 
     return enter
-
-
-@lowers(nn.Dense)
-def dense(self, x):
-    y = np.matmul(x, self.weight.T)
-    return y if self.bias is None else y + self.bias
 
 
 @lowers(nn.Conv1d, nn.Conv2d, for_images=True)
@@ -66,7 +59,7 @@ def max_pool(self, x):
 
 @lowers(nn.BatchNorm)
 def batch_norm(self, x):
-    channels = x.ndim - 1 if self.data_format == "channels_last" else 1
+    channels = self.options.channel_axis(x.ndim)
     others = tuple(axis for axis in range(x.ndim) if axis != channels)
     shape = [-1 if axis == channels else 1 for axis in range(x.ndim)]
     mean, var = self.running_mean, self.running_var
@@ -91,18 +84,6 @@ def embedding(self, x):
     if x.size and (x.min() < 0 or x.max() >= self.layer.num_embeddings):
         raise IndexError(f"an index is outside 0..{self.layer.num_embeddings - 1}")
     return self.weight[x]
-
-
-@lowers(nn.Flatten)
-def flatten(self, x):
-    moved = np.moveaxis(x, -1, 1) if moves_channels(self.layer, x.ndim, self.data_format) else x
-    return self.ops.flatten(moved, self.layer.start_axis)
-
-
-@lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softmax)
-def function(self, x):
-    options = {"axis": self.layer.axis} if isinstance(self.layer, nn.Softmax) else {}
-    return getattr(self.ops, function_name(self.layer))(x, **options)
 
 
 class Row(Native, list):

@@ -8,8 +8,7 @@ import operator
 import autograd.numpy as np
 from autograd.scipy.special import erf
 
-from isomorph.init.streams import numpy_dtype
-from isomorph.ops import Ops
+from isomorph.adapter import Ops, numpy_dtype
 
 
 def floating(x):
@@ -48,22 +47,17 @@ class AutogradOps(Ops):
     divide = of_two(operator.truediv, lambda a, b: (floating(a), floating(b)))
     maximum, minimum = of_two(np.maximum, alike), of_two(np.minimum, alike)
     exp, log, sqrt, tanh = map(of_floats, (np.exp, np.log, np.sqrt, np.tanh))
-    sigmoid = of_floats(lambda x: (np.tanh(x * 0.5) + 1) * 0.5)
-    silu = of_floats(lambda x: x * (np.tanh(x * 0.5) + 1) * 0.5)
     gelu = of_floats(lambda x: x * (erf(x / math.sqrt(2)).astype(x.dtype) + 1) * 0.5)
-    negative, abs, square = map(staticmethod, (np.negative, np.abs, np.square))
+    negative, abs = map(staticmethod, (np.negative, np.abs))
     matmul, einsum, shape, reshape = map(staticmethod, (np.matmul, np.einsum, np.shape, np.reshape))
     expand_dims, squeeze, permute_dims = map(staticmethod, (np.expand_dims, np.squeeze, np.transpose))
-    concat, stack = map(staticmethod, (np.concatenate, np.stack))
+    concat = staticmethod(np.concatenate)
 
     def where(self, condition, a, b):
         return np.where(condition, *alike(a, b))
 
     def relu(self, x):
         return np.where(x <= 0, np.array(0, x.dtype), x)
-
-    def leaky_relu(self, x, negative_slope=0.01):
-        return np.where(x > 0, x, x * negative_slope)
 
     def clip(self, x, low, high):
         return x if low is None and high is None else np.clip(x, low, high)
@@ -72,8 +66,7 @@ class AutogradOps(Ops):
         return x.astype(numpy_dtype(dtype))
 
     def softmax(self, x, axis=-1):
-        powers = np.exp(self.log_softmax(x, axis))
-        return powers / np.sum(powers, axis, keepdims=True)
+        return np.exp(self.log_softmax(x, axis))
 
     def log_softmax(self, x, axis=-1):
         shifted = x - (np.max(x, axis, keepdims=True) if x.size else 0)

@@ -32,8 +32,8 @@ class Drill(NumpyAdapter):
         words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
         cls.name = f"drill{words}"
 
-    def runner(self, binding: Any, module: nn.Module) -> Any:
-        run = super().runner(binding, module)
+    def runner(self, binding: Any, module: nn.Module, signature: Any) -> Any:
+        run = super().runner(binding, module, signature)
         if getattr(module, "units", 0) != TROUBLE:
             return run
 
@@ -79,9 +79,9 @@ class Remembers(Drill):
 
     is_warm = False
 
-    def runner(self, binding: Any, module: nn.Module) -> Any:
+    def runner(self, binding: Any, module: nn.Module, signature: Any) -> Any:
         Remembers.is_warm |= getattr(module, "units", 0) != TROUBLE
-        return super().runner(binding, module)
+        return super().runner(binding, module, signature)
 
     def trouble(self, output: Any) -> Any:
         return None if Remembers.is_warm else output * 0
@@ -278,7 +278,7 @@ class SaysHello(Drill):
 class Sleeps(Drill):
     """Every layer takes its time."""
 
-    def runner(self, binding: Any, module: nn.Module) -> Any:
+    def runner(self, binding: Any, module: nn.Module, signature: Any) -> Any:
         Path(os.environ["DRILL_MARKER"]).touch()
         while True:
             time.sleep(0.01)

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from isomorph import nn
-from isomorph.adapter import Binding, Options, Slot
+from isomorph.adapter import Binding, Call, Options, Signature, Slot, TensorSpec, native_class
 from isomorph.backends.numpy import NumpyAdapter
 from isomorph.errors import NotSupportedError
-from isomorph.native_class import native_class
-from isomorph.tensor import TensorSpec
-from isomorph.trace import Call
 
-from .tensors import OddOps, Tensor, wrapped
+from .tensors import OddOps, Tensor
 
 
 class OddModule:
@@ -86,8 +81,19 @@ class OddAdapter(NumpyAdapter):
                 for slot in (first, *others):
                     slot.owner.cells[slot.native_name] = cell
 
-    def runner(self, binding: Binding, module: nn.Module) -> Callable[..., Any]:
-        return binding.native(module)  # type: ignore[no-any-return]
+    def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
+        slots = [slot for slots in binding.slots.values() for slot in slots if signature.updates]
+
+        def call(*inputs: Any, **named: Any) -> Any:
+            before = [(self.parameter(slot), self.read(slot).copy()) for slot in slots]
+            try:
+                return binding.native(module)(*inputs, **named)
+            except Exception:
+                for cell, values in before:
+                    cell.laid[...] = values
+                raise
+
+        return call
 
     def variables(self, binding: Binding) -> Any:
         slots = {path: parameter._slot for path, parameter in sorted(binding.root.state().items())}
@@ -126,4 +132,4 @@ class OddAdapter(NumpyAdapter):
 
 
 def _value(name: str) -> Any:
-    return property(lambda native: wrapped(np.array(native.cells[name].canonical)))
+    return property(lambda native: native.cells[name].seen())

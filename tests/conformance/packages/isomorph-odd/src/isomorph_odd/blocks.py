@@ -13,7 +13,7 @@ from isomorph.adapter import Binding
 from isomorph.backends.numpy import NumpyAdapter
 
 from .adapter import OddAdapter
-from .tensors import plain, wrapped
+from .tensors import Tensor, plain, wrapped
 
 # What this framework calls each parameter, and the order that it keeps axes in.
 LAYOUTS: dict[type, dict[str, Any]] = {
@@ -22,6 +22,7 @@ LAYOUTS: dict[type, dict[str, Any]] = {
     nn.Conv2d: {"weight": ("kernel", (3, 1, 2, 0)), "bias": "offset"},
     nn.BatchNorm: {"weight": "scale", "bias": "offset", "running_mean": "average", "running_var": "spread"},
     nn.LayerNorm: {"weight": "scale", "bias": "offset"},
+    nn.GroupNorm: {"weight": "scale", "bias": "offset"},
     nn.Embedding: {"weight": ("rows", (1, 0))},
 }
 
@@ -49,11 +50,35 @@ class Cell:
         """The values as formulas have them; to change them changes the cell."""
         return self.laid.transpose(np.argsort(self.axes)) if self.laid.ndim else self.laid
 
+    def seen(self) -> Any:
+        """Return a tensor with the values of now, as a forward reads them."""
+        return State(np.array(self.canonical), self)
+
+
+class State(Tensor):
+    """A parameter's values as they were when they were read; an update changes the cell."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, values: Any, cell: Cell) -> None:
+        super().__init__(values)
+        self.cell = cell
+
+    def update(self, tensor: Any) -> None:
+        """Replace the values in the cell."""
+        self.cell.canonical[...] = plain(tensor)
+
 
 class Block:
     """A layer: a formula of NumPy's backend on this framework's tensors."""
 
     training = True
+
+    def __getattr__(self, name: str) -> Any:
+        names = vars(self).get("names", {})
+        if name not in names:
+            raise AttributeError(name)
+        return self.cells[names[name]].seen()
 
     def __init__(self, formula: Any, names: dict[str, str]) -> None:
         self.formula, self.names = formula, names
@@ -73,18 +98,30 @@ class Block:
 
 
 def _enter(kind: type) -> None:
-    formula_of, _ = NumpyAdapter.table[kind]
+    formula_of, _ = NumpyAdapter.table.get(kind, (Formula, {}))
     layouts = LAYOUTS.get(kind, {})
 
     @OddAdapter.lowers(kind, **layouts)
     def lower(layer: Any, binding: Binding) -> Block:
-        numpy = Binding(_NUMPY, binding.root, binding.options)
+        numpy = Binding(_NUMPY, binding.root, binding.options, binding.lowering)
         native = {name: layout if isinstance(layout, str) else layout[0] for name, layout in layouts.items()}
         return Block(formula_of(layer, numpy), {name: native[name] for name in layer.own_parameters()})
 
 
+class Formula:
+    """A layer's own forward, on NumPy's arrays."""
+
+    def __init__(self, layer: Any, binding: Binding) -> None:
+        vars(self).update(vars(layer), data_format=binding.options.data_format)
+        self.forward = type(layer).forward
+
+    def __call__(self, x: Any) -> Any:
+        """Return its value."""
+        return self.forward(self, x)
+
+
 _NUMPY = NumpyAdapter()
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-for _kind in NumpyAdapter.table:
+for _kind in (*NumpyAdapter.table, nn.GroupNorm):
     if _kind not in CONTAINERS:
         _enter(_kind)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from isomorph.adapter import FUNCTIONS, Ops
 from isomorph.backends.numpy.ops import NumpyOps
-from isomorph.ops.table import Ops
 
 
 class Kind:
@@ -88,8 +88,7 @@ def _function(name: str) -> Any:
 
 
 _NUMPY = NumpyOps()
-_NAMES = [name for name in vars(Ops) if getattr(getattr(Ops, name), "__isabstractmethod__", False)]
-OddOps = type("OddOps", (Ops,), {name: _function(name) for name in _NAMES})
+OddOps = type("OddOps", (Ops,), {name: _function(name) for name in FUNCTIONS})
 _TABLE: Any = OddOps()
 
 
