@@ -74,7 +74,8 @@ class _Conv(Layer):
     def fitting_input(self, options: Options) -> tuple[int | None, ...]:
         inner = self.weight.shape[1]
         channels = None if inner is None else inner * self.groups
-        return (1, *self.kernel_size, channels) if options.channels_last else (1, channels, *self.kernel_size)
+        space = [step * (size - 1) + 1 for step, size in zip(self.dilation, self.kernel_size)]
+        return (1, *space, channels) if options.channels_last else (1, channels, *space)
 
     def _check_channels(self, received: int) -> None:
         expected = self.groups * (self.weight.shape[1] or 0)
