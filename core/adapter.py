@@ -15,7 +15,7 @@ from .initialize import draw_values, store
 from .native_class import native_class
 from .shape import same_padding
 from .structure import LEAF, flatten, unflatten
-from .tensor import TensorSpec, input_specs
+from .tensor import TensorSpec, input_specs, promote
 from .trace import Call, by_position, has_rule, shapes_kept
 from .tree import Tree
 
@@ -44,6 +44,7 @@ __all__ = [
     "input_specs",
     "native_class",
     "numpy_dtype",
+    "promote",
     "register",
     "same_padding",
     "shapes_kept",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import isomorph
+from isomorph import adapter
 
 PACKAGE = Path(isomorph.__file__).parent
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "flax", "mxnet"}
@@ -114,6 +115,22 @@ def test_no_file_of_core_imports_from_a_higher_floor(path: Path) -> None:
     higher = {name for name in core_imports(path) & known.keys() if known[name] > own}
     assert not higher
     assert core_imports(path) <= {*known, "version"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for home, path in sources() if home.startswith("backends/")], ids=lambda path: path.name
+)
+def test_backends_import_the_contract_from_its_one_room(path: Path) -> None:
+    rooms = {"isomorph", "isomorph.adapter", "isomorph.errors", "isomorph.conformance.mutants"}
+    if "mutants" in str(path):
+        return  # they break what is behind the contract
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("isomorph"):
+            assert node.module in rooms, node.module
+            if node.module == "isomorph":
+                assert {alias.name for alias in node.names} <= {"nn", "ops", "script"}
+            elif node.module == "isomorph.adapter":
+                assert {alias.name for alias in node.names} <= set(adapter.__all__)
 
 
 def test_imports_form_no_circle() -> None:

@@ -9,9 +9,17 @@ from contextvars import ContextVar
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding, TensorSpec, draw_values, native_class, store
+from isomorph.adapter import (
+    LEAF,
+    Binding,
+    TensorSpec,
+    draw_values,
+    flatten,
+    native_class,
+    store,
+    unflatten,
+)
 from isomorph.errors import ForwardError, IsomorphError, LayerNotSupportedError
-from isomorph.structure import LEAF, flatten, unflatten  # TEMPORARY
 
 from .deferral import Deferred, canonical, common, is_bound
 from .framework import keras

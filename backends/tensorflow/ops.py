@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isomorph.adapter import FUNCTIONS, Ops, Tensor
-from isomorph.tensor import promote
+from isomorph.adapter import FUNCTIONS, Ops, Tensor, promote
 
 from .framework import keras, tf
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from isomorph import nn, ops
 from isomorph.adapter import Binding
-from isomorph.nn.arguments import activation_function
 
 from ..adapter import TensorFlowAdapter
 from ..deferral import common
@@ -29,7 +28,7 @@ def keras_activation(value: Any, binding: Binding) -> Any:
     Keras's leaky_relu has another slope, and its gelu rounds to float32 (3.15 on TensorFlow 2.21).
     """
     other = ("leaky_relu", "gelu") if binding.options.dtype == "float64" else ("leaky_relu",)
-    return value if isinstance(value, str) and value not in other else activation_function(value)
+    return getattr(ops, value) if value in other else value
 
 
 @TensorFlowAdapter.lowers(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
