@@ -125,6 +125,7 @@ class Binding:
     def restructured(self) -> None:
         """Lower anew at the next call: modules or parameters were added, replaced or taken away."""
         self.stale = True
+        self.adapter.forget_traces(self)
         for _, module in self.root.named_modules():
             module._isomorph.forget_runs()
 

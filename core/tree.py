@@ -84,6 +84,8 @@ class TreeType(ABCMeta):
         return super().__new__(mcls, name, bases, namespace, **options)
 
     def __setattr__(cls, name: str, value: Any) -> None:
+        if name == "__hash__" and value is None:
+            return  # a dataclass that compares its fields: modules are known by identity all the same
         super().__setattr__(name, value)
         if not name.startswith(("__", "_abc_")) and not vars(cls).get("_is_native"):
             for told in list(CLASS_CHANGED):
@@ -339,6 +341,10 @@ class Tree(metaclass=TreeType):
                 self._adopt(name, value)
             elif isinstance(value, Parameter) and value.owner is None:
                 value._owner, value._name = _reference(self), name
+
+    def __dir__(self) -> list[str]:
+        """Return what a user needs; `fill` and `own_parameters` are for backends."""
+        return sorted({*super().__dir__()} - {"fill", "own_parameters"})
 
     if TYPE_CHECKING:
         _isomorph: Internals

@@ -435,6 +435,7 @@ class Compared(Head):
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_a_module_may_be_a_dataclass(kind: Any, is_nested: bool, framework: Adapter) -> None:
     both(lambda: kind(4, nn.Dense(2) if is_nested else None), framework, None, X)
+    assert len({kind(), kind()}) == 2
 
 
 class Slotted(nn.Module):
