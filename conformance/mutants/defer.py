@@ -210,7 +210,7 @@ def constructor_size_is_ignored(patch: Patch) -> None:
     patch.around(nn.Dense, "__init__", forget)
 
 
-@mutant(kills="core.defer.keyword-inputs")
+@mutant(kills="core.defer.keyword-inputs", beside=9)
 def keyword_inputs_are_dropped(patch: Patch) -> None:
     """Inputs given by keyword take no part in a call."""
     patch.around(calls, "call", lambda call, module, inputs, named: call(module, inputs, {}))

@@ -17,7 +17,7 @@ from isomorph import (
     tracing,
     tree,
 )
-from isomorph.errors import InvalidArgumentError
+from isomorph.errors import InvalidArgumentError, StructureError
 from isomorph.shape import Shape
 from isomorph.tensor import TensorSpec
 
@@ -163,6 +163,18 @@ def to_numpy_gives_a_row(patch: Patch) -> None:
         )
 
     patch.around(convert, "map_leaves", mapped)
+
+
+@mutant(kills="core.forward.child-weight", beside=3)
+def layers_keep_their_parameters(patch: Patch) -> None:
+    """A forward can't read the parameters of the layers that its module holds."""
+
+    def spec(original: Any, each: Any) -> Any:
+        if isinstance(each.owner, nn.Layer):
+            raise StructureError(f"{each.name} is its layer's own.\n  Call the layer.")
+        return original(each)
+
+    patch.around(parameter.Parameter, "spec", spec)
 
 
 @mutant(kills="core.forward.before-sizes-are-known")

@@ -10,6 +10,7 @@ import numpy as np
 from isomorph import nn
 from isomorph.conformance.mutants import Patch, mutant
 
+from .. import adapter, state
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
 from ..nn import dense
@@ -201,3 +202,34 @@ def modes_before_lowering_are_lost(patch: Patch) -> None:
         binding.memory["is_new"] = False
 
     patch.around(NumpyAdapter, "set_mode", set_mode)
+
+
+@mutant(kills="core.forward.update", beside=6)
+def updates_are_dropped(patch: Patch) -> None:
+    """A buffer's update in a forward changes nothing."""
+    patch(state.State, "update", lambda buffer, value: None)
+
+
+@mutant(kills="core.forward.updates-see-each-other", beside=4)
+def updates_wait_for_the_end(patch: Patch) -> None:
+    """What a forward reads of a buffer that it updated is as before, until it returns."""
+    waiting: list[Any] = []
+    update = state.State.update
+
+    def updating(original: Any, call: Any, buffers: Any) -> Any:
+        def run(*inputs: Any, **named: Any) -> Any:
+            output = call(*inputs, **named)
+            while waiting:
+                update(*waiting.pop(0))
+            return output
+
+        return original(run, buffers)
+
+    patch(state.State, "update", lambda buffer, value: waiting.append((buffer, value)))
+    patch.around(adapter, "updating", updating)
+
+
+@mutant(kills="layers.embedding.failed-call-undoes-updates")
+def failed_calls_keep_updates(patch: Patch) -> None:
+    """A call that fails leaves the buffers that its forward updated before."""
+    patch(adapter, "updating", lambda call, buffers: call)
