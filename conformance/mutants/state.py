@@ -104,13 +104,13 @@ def selection_ignores_the_start(patch: Patch) -> None:
     patch.around(mapping.ParameterMapping, "select", select)
 
 
-@mutant(kills="core.state.copy-ready", beside=5)
+@mutant(kills="core.state.copy-ready", beside=6)
 def copies_share_values(patch: Patch) -> None:
     """A copy of a net holds the same parameters."""
     patch(Parameter, "__deepcopy__", lambda each, memo: each)
 
 
-@mutant(kills="core.state.copy-ready", beside=5)
+@mutant(kills="core.state.copy-ready", beside=6)
 def copies_lose_values(patch: Patch) -> None:
     """A copy of a net that has values waits for data."""
     patch.around(Parameter, "__getstate__", lambda state, each: {**state(each), "_value": None})
