@@ -141,9 +141,16 @@ _BEYOND = {
     "text": "each parameter's path and shape in it",
     "compiled": "the user's forward does not run in Python",
     "eager": "the user's forward runs in Python",
+    "output.numpy": "NumPy's arrays",
 }
 _FACTS = {"shapes": "shape", "states": "state", "dtypes": "dtype", "paths": "path"}
-_RESULTS = {"output.shape": "shapes", "output.dtype": "dtypes", "output.owned": "owned", "selected": "paths"}
+_RESULTS = {
+    "output.shape": "shapes",
+    "output.dtype": "dtypes",
+    "output.owned": "owned",
+    "output.structure": "structure",
+    "selected": "paths",
+}
 
 
 def _said(name: str, expected: Any, options: dict[str, Any] | None = None) -> str:
