@@ -34,7 +34,7 @@ from isomorph.errors import PackageNotInstalledError
 
 CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
 # Verbs of cases that say nothing of a net, or that need a reason to be drawn at all.
-LEFT_OUT = {"op", "set_all", "native_script"}
+LEFT_OUT = {"change", "op", "set_all", "native_script"}
 
 
 def drawn(examples: int, number: int = 5) -> list[Trial]:
