@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -71,7 +72,8 @@ class NumpyAdapter(Adapter):
         if not signature.updates:
             return call  # type: ignore[no-any-return]
         tied = [slots for slots in binding.slots.values() if isinstance(slots[0].parameter, nn.Buffer)]
-        return updating(call, [tuple((slot.owner, slot.native_name) for slot in slots) for slots in tied])
+        places = [tuple((slot.owner, slot.native_name) for slot in slots) for slots in tied]
+        return updating(call, places, binding.memory.setdefault("updating", threading.RLock()))
 
     def set_mode(self, binding: Binding) -> None:
         for _, module in binding.root.named_modules():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,9 @@ def updatable(array: Array) -> State:
     return array if isinstance(array, State) else array.view(State)
 
 
-def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Callable[..., Any]:
+def updating(
+    call: Callable[..., Any], buffers: list[tuple[Place, ...]], lock: AbstractContextManager[Any]
+) -> Callable[..., Any]:
     """Return a call that updates copies of buffers, and the buffers themselves once it has succeeded.
 
     A copy is replaced by an update: what was read before stays as it was.
@@ -67,21 +70,23 @@ def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Call
     Args:
         call: The native call.
         buffers: For each buffer where it stands, several places where it is tied.
+        lock: The net's: of two calls at once, one would meet the other's copies.
     """
     for places in buffers:
         _put(places, updatable(getattr(*places[0])))  # for calls of the native module itself
 
     def run(*inputs: Any, **named: Any) -> Any:
-        before = [getattr(*places[0]) for places in buffers]
-        for places, array in zip(buffers, before):
-            _put(places, _copy(array, places))
-        try:
-            output = call(*inputs, **named)
+        with lock:
+            before = [getattr(*places[0]) for places in buffers]
             for places, array in zip(buffers, before):
-                array[...] = getattr(*places[0])
-        finally:
-            for places, array in zip(buffers, before):
-                _put(places, array)
-        return output
+                _put(places, _copy(array, places))
+            try:
+                output = call(*inputs, **named)
+                for places, array in zip(buffers, before):
+                    array[...] = getattr(*places[0])
+            finally:
+                for places, array in zip(buffers, before):
+                    _put(places, array)
+            return output
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -35,9 +36,8 @@ def bound_call(
     if not signature.updates:
         return call  # type: ignore[no-any-return]
     tied = [slots for slots in binding.slots.values() if isinstance(slots[0].parameter, nn.Buffer)]
-    return updating(
-        call, [tuple((slot.owner._buffers, slot.native_name) for slot in slots) for slots in tied]
-    )
+    places = [tuple((slot.owner._buffers, slot.native_name) for slot in slots) for slots in tied]
+    return updating(call, places, binding.memory.setdefault("updating", threading.RLock()))
 
 
 def compiled(binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -69,7 +70,9 @@ for _name in ("to", "cpu", "cuda", "half", "float", "double", "bfloat16", "type"
     setattr(State, _name, _stays(_name))
 
 
-def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Callable[..., Any]:
+def updating(
+    call: Callable[..., Any], buffers: list[tuple[Place, ...]], lock: AbstractContextManager[Any]
+) -> Callable[..., Any]:
     """Return a call that updates copies of buffers, and the buffers themselves once it has succeeded.
 
     PyTorch refuses the backward pass through a tensor that was changed in place after its use, and a
@@ -78,24 +81,26 @@ def updating(call: Callable[..., Any], buffers: list[tuple[Place, ...]]) -> Call
     Args:
         call: The native call.
         buffers: For each buffer where it stands, several places where it is tied.
+        lock: The net's: of two calls at once, one would meet the other's copies.
     """
     for (held, name), *_ in buffers:
         if type(held[name]) is torch.Tensor:  # for calls of the native module itself
             _state(held[name])
 
     def run(*inputs: Any, **named: Any) -> Any:
-        before = [places[0][0][places[0][1]] for places in buffers]
-        for places, buffer in zip(buffers, before):
-            _put(places, _copy(buffer, places))
-        try:
-            output = call(*inputs, **named)
-            with torch.no_grad():
-                for ((held, name), *_), buffer in zip(buffers, before):
-                    buffer.copy_(held[name])
-        finally:
+        with lock:
+            before = [places[0][0][places[0][1]] for places in buffers]
             for places, buffer in zip(buffers, before):
-                _put(places, buffer)
-        return output
+                _put(places, _copy(buffer, places))
+            try:
+                output = call(*inputs, **named)
+                with torch.no_grad():
+                    for ((held, name), *_), buffer in zip(buffers, before):
+                        buffer.copy_(held[name])
+            finally:
+                for places, buffer in zip(buffers, before):
+                    _put(places, buffer)
+            return output
 
     return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -108,6 +109,21 @@ def test_a_forward_updates_buffers():
         assert type(output) is type(before) is np.ndarray
     assert expected.min() > 0.9
     assert net.body[1].running_mean.numpy().min() > 0.9
+
+
+def test_threads_update_buffers_one_after_the_other():
+    net = Moving().initialize(seed=0).to("numpy")
+    net(X)
+    threads = [threading.Thread(target=lambda: [net(X) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert net.native.mean.places == ()
+    alone = Moving().initialize(seed=0).to("numpy")
+    for _ in range(81):
+        alone(X)
+    np.testing.assert_allclose(net.mean.numpy(), alone.mean.numpy(), rtol=1e-5)
 
 
 def test_a_failed_call_updates_no_buffer():

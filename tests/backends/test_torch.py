@@ -186,3 +186,17 @@ def test_state_dict_with_statistics_loads_before_the_first_data():
     expected = trained(IMAGES)
     fresh.native.load_state_dict(trained.native.state_dict())
     torch.testing.assert_close(fresh.eval()(IMAGES), expected)
+
+
+def test_a_composite_is_traced_by_fx():
+    class Traced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Dense(3)
+
+        def forward(self, x):
+            return ops.softmax(ops.reshape(ops.relu(self.hidden(x)), (-1, 3)))
+
+    net = Traced().initialize(seed=0).to("torch")
+    expected = net(X)
+    torch.testing.assert_close(torch.fx.symbolic_trace(net.native)(torch.from_numpy(X)), expected)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -312,6 +313,21 @@ def test_a_native_that_was_cast_or_copied_updates_buffers():
     assert not torch.equal(twin.mean, before)
 
 
+def test_threads_update_buffers_one_after_the_other():
+    net = Moving().initialize(seed=0).to("torch")
+    net(X)
+    threads = [threading.Thread(target=lambda: [net(X) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert net.native.mean.places == ()
+    alone = Moving().initialize(seed=0).to("torch")
+    for _ in range(81):
+        alone(X)
+    np.testing.assert_allclose(net.mean.numpy(), alone.mean.numpy(), rtol=1e-5)
+
+
 def test_a_failed_call_updates_no_buffer():
     class Late(Moving):
         def forward(self, x):
@@ -373,17 +389,3 @@ def test_what_is_no_operator_goes_the_way_of_numpy(function):
     array += T
     assert type(array) is np.ndarray
     np.testing.assert_array_equal(array, X * 2)
-
-
-def test_a_composite_is_traced_by_fx():
-    class Traced(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.hidden = nn.Dense(3)
-
-        def forward(self, x):
-            return ops.softmax(ops.reshape(ops.relu(self.hidden(x)), (-1, 3)))
-
-    net = Traced().initialize(seed=0).to("torch")
-    expected = net(X)
-    torch.testing.assert_close(torch.fx.symbolic_trace(net.native)(T), expected)
