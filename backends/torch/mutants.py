@@ -154,7 +154,7 @@ def same_counts_its_padding(patch: Patch) -> None:
     patch.around(pooling.Pool2d, "_same", same)
 
 
-@mutant(kills="layers.conv2d.plain.last.shapes")
+@mutant(kills="layers.conv2d.plain.last.shapes", beside=3)
 def channels_stay_first(patch: Patch) -> None:
     """A convolution of channels-last images returns them channels first."""
 
@@ -209,7 +209,7 @@ def statistics_are_constants(patch: Patch) -> None:
     patch.around(F, "batch_norm", batch_norm)
 
 
-@mutant(kills="extras.compile.follows-values", beside=3)
+@mutant(kills="extras.compile.follows-values", beside=6)
 def compiled_calls_keep_values(patch: Patch) -> None:
     """A compiled call goes on with the values that it was compiled with."""
 
