@@ -145,6 +145,15 @@ class Adapter(Framework):
         native array in all of them, those in other modules too.
         """
 
+    def restorer(self, binding: Binding) -> Callable[[], None] | None:
+        """Return what gives the native modules the state that they have now, in place.
+
+        Asked before a call that gives something its first values; what it returns is called if that
+        call fails, so that whoever holds native objects goes on with them. None where modules can't
+        go back: then the net is lowered anew.
+        """
+        return None
+
     @abstractmethod
     def runner(self, binding: Binding, module: Tree, signature: Signature) -> Callable[..., Any]:
         """Return the fastest call of a module for a kind of arguments, in its present mode.

@@ -69,12 +69,17 @@ def natives_kept(module: Tree) -> Iterator[bool]:
         bound(root)  # an edited tree is lowered anew before what there is is noted
     waiting = [p for p in root.state().values() if not _is_stored(p)]
     before = Snapshot().keep(waiting, "_shape", "_value", "_slot")
+    restore = _restorer(root) if bound_before and waiting else None
     try:
         yield bool(waiting)
     except BaseException:
         binding = root._isomorph.binding
         fresh = any(_is_stored(parameter) for parameter in waiting)
         before.restore()
+        if fresh and restore is not None:
+            restore()
+            binding.forget_runs()
+            raise
         if fresh or not bound_before:
             for parameter in waiting:
                 parameter._slot = None
@@ -85,6 +90,11 @@ def natives_kept(module: Tree) -> Iterator[bool]:
         elif binding is not None and fresh:
             bind(binding.root, binding.adapter, binding.options)
         raise
+
+
+def _restorer(root: Tree) -> Callable[[], None] | None:
+    binding = root._isomorph.binding
+    return binding.adapter.restorer(binding) if binding is not None else None
 
 
 def _is_stored(parameter: Parameter) -> bool:
