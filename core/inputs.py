@@ -12,7 +12,7 @@ from .errors import DTypeMismatchError, InvalidArgumentError, MixedBackendsError
 from .init.streams import cast
 from .structure import LEAF, Structure, flatten, unflatten
 from .tensor import FLOATS, TensorSpec
-from .trace import by_position, has_rule
+from .trace import by_position, names_its_own
 from .tree import Tree
 
 
@@ -20,7 +20,7 @@ def ordered(
     binding: Binding, module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return a call's arguments as the native module takes them: a framework's layer by position."""
-    if named and has_rule(type(module)) and not isinstance(binding.native(module), Tree):
+    if named and names_its_own(type(module)) and not isinstance(binding.native(module), Tree):
         return by_position(module, inputs, named), {}
     return inputs, named
 

@@ -72,7 +72,7 @@ class Trace:
 
     def _answer(self, module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         rules = has_rule(type(module))
-        if named and rules:
+        if named and names_its_own(type(module)):
             self.by_keyword.add(id(module))
             inputs, named = by_position(module, inputs, named), {}
         if rules and not (inputs and isinstance(inputs[0], Operators)):
@@ -145,6 +145,11 @@ def has_rule(kind: type) -> bool:
         if "forward" in vars(cls):
             return False
     return False
+
+
+def names_its_own(kind: type) -> bool:
+    """Return whether a framework may have other names for the inputs of modules of a class."""
+    return has_rule(kind) or kind in Tree._describing
 
 
 CLASS_CHANGED.append(lambda kind, name: has_rule.cache_clear())

@@ -213,17 +213,22 @@ def test_remembered_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(net._isomorph.runs) == 4
 
 
-@pytest.mark.parametrize("is_inside", [False, True])
-def test_a_layer_takes_its_input_by_name(is_inside: bool, framework: Adapter) -> None:
+@pytest.mark.parametrize("place", ["inside", "layer", "sequential"])
+def test_a_layer_takes_its_input_by_name(place: str, framework: Adapter) -> None:
     class Inside(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.dense, self.norm = nn.Dense(3), nn.LayerNorm()
+            self.dense, self.norm = nn.Dense(3), nn.Sequential(nn.LayerNorm())
 
         def forward(self, x: Any) -> Any:
             return self.norm(x=self.dense(x=x))
 
-    make = Inside if is_inside else lambda: nn.Dense(3)
+    places = {
+        "inside": Inside,
+        "layer": lambda: nn.Dense(3),
+        "sequential": lambda: nn.Sequential(nn.Dense(3)),
+    }
+    make = places[place]
     reference = make().initialize(seed=0).to("numpy")
     net = make().initialize(seed=0).to(framework.name)
     for _ in range(2):
