@@ -7,7 +7,7 @@ from typing import Any
 from isomorph.conformance.data import spread
 
 from .nets import CALL, NET, SEED, TO, X
-from .write import Case, Data, core_case, dense, graph
+from .write import Case, Data, core_case, dense, graph, needs_of_calls
 
 Y = spread(2, 7, salt=1)
 DENSE: list[Any] = ["construct", {"spec": dense(7)}]
@@ -85,6 +85,7 @@ def _asked(steps: list[Any], *names: str) -> list[Any]:
 
 def _case(name: str, clause: str, steps: list[Any], *names: str, **more: Any) -> Case:
     asked = _asked(steps, *(names or ("output",)))
+    more["needs"] = (*more.get("needs", ()), *needs_of_calls(steps))
     more = {"oracle": "reference", "feature": "arguments", **more}
     return core_case(f"arguments.{name}", clause, steps, asked, **more)
 

@@ -23,6 +23,7 @@ TABLE: dict[str, tuple[list[Any], Data]] = {
     **{name: (["p"], {}) for name in ("log", "sqrt")},
     **{name: (["h", "g"], {}) for name in ("add", "subtract", "multiply", "maximum", "minimum")},
     "divide": (["h", "p"], {}),
+    "cumsum": (["h"], {"axis": 1}),
     "pow": (["p", "g"], {}),
     "where": (["c", "h", "g"], {}),
     "clip": (["h"], {"low": -0.3, "high": 0.4}),

@@ -7,7 +7,7 @@ from typing import Any
 from isomorph.conformance.data import spread
 
 from .nets import CALL, SEED, TO, X
-from .write import Case, Data, core_case, dense, graph, law
+from .write import Case, Data, core_case, dense, graph, law, needs_of_calls
 
 ANOTHER: list[Any] = ["call", {"inputs": [spread(3, 5)]}]
 SIXTH: list[Any] = ["call", {"inputs": [spread(7, 5)]}]
@@ -163,6 +163,7 @@ def asked(steps: list[Any], *names: str) -> list[Any]:
 
 def _case(name: str, clause: str, steps: list[Any], *names: str, **more: Any) -> Case:
     found = [*asked(steps, *(names or ("output",))), *more.pop("also", ())]
+    more["needs"] = (*more.get("needs", ()), *needs_of_calls(steps))
     return core_case(f"forward.{name}", clause, steps, found, oracle="reference", **more)
 
 

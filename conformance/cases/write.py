@@ -83,6 +83,12 @@ def case(
     return {**made, "expect": expect} if expect else made
 
 
+def needs_of_calls(steps: list[Any]) -> tuple[str, ...]:
+    """Return what a case needs whose calls differ: that a second one may have another batch size."""
+    calls = [step for step in steps if step[0] == "call"]
+    return ("core.infer.another-batch-size",) if any(step != calls[0] for step in calls) else ()
+
+
 def core_case(name: str, clause: str, steps: list[Any], ask: list[Any], **more: Any) -> Case:
     """Return a case of the core; one that needs a capability belongs to another level."""
     level = more.pop("level", "core")
