@@ -65,7 +65,11 @@ def prepare(module: Tree, binding: Binding, value: Any) -> Any:
 
 def input_spec(module: Tree, binding: Binding, value: Any) -> TensorSpec:
     """Return a native input's spec; raises for a floating type that is not the net's."""
-    spec: TensorSpec = binding.adapter.spec(value)
+    try:
+        spec: TensorSpec = binding.adapter.spec(value)
+    except InvalidArgumentError:
+        hint = "Convert the tensor to real numbers first."
+        raise DTypeMismatchError.at(module.label, "numeric", value.dtype, hint) from None
     dtype = binding.options.dtype
     if spec.dtype in FLOATS and spec.dtype != dtype:
         raise DTypeMismatchError.at(

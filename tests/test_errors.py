@@ -375,6 +375,12 @@ def test_a_layer_without_lowering(backend):
     assert net.backend is None
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_batch_without_a_variance_says_how_many_there_are(size, backend):
+    net = nn.BatchNorm().to(backend)
+    fails(lambda: net(np.ones((size, 3), "float32")), errors.ShapeMismatchError, f"received {size}")
+
+
 def test_modules_nested_too_deeply(backend):
     net = nn.Sequential(nn.Dense(3))
     for _ in range(300):

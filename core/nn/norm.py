@@ -76,7 +76,7 @@ class BatchNorm(Layer):
                 self.label,
                 "in training, values per channel",
                 "more than 1",
-                1,
+                math.prod(others),
                 "A variance needs two. Use a larger batch, or net.eval().",
             )
         return x
