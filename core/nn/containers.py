@@ -95,31 +95,27 @@ class Sequential(ModuleList, describes=True):
         return x
 
 
-class ModuleDict(Module, holds=(dict, Tree)):
-    """Modules by name, as an attribute of a net; it has no `forward` of its own.
+class _ByName(Module, describes=True):
+    """What containers of named parts share."""
 
-    >>> heads = nn.ModuleDict({"digit": nn.Dense(10)})
-    >>> heads["parity"] = nn.Dense(2)
-    >>> list(heads)
-    ['digit', 'parity']
-    """
-
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.names: tuple[str, ...] = ()
-        for name, module in (modules or {}).items():
-            self[name] = module
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        check_name(self, name, self.names)
-        if not isinstance(module, Module):
-            raise InvalidArgumentError.of("nn.ModuleDict", "each value", "a module", module)
-        setattr(self, name, module)
+    def _put(self, name: str, part: Any, kind: type, expected: str) -> None:
+        where = f"nn.{type(self).__name__}"
+        is_free = isinstance(name, str) and (name in self.names or not hasattr(self, name))
+        if not is_free or not name or "." in name:
+            wanted = "a string without dots that is no attribute"
+            raise InvalidArgumentError.of(where, "each name", wanted, name)
+        if not isinstance(part, kind):
+            raise InvalidArgumentError.of(where, "each value", expected, part)
+        setattr(self, name, part)
         self.names = (*(each for each in self.names if each != name), name)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
-            raise InvalidArgumentError.choice("nn.ModuleDict", "name", self.names, name)
+            raise InvalidArgumentError.choice(f"nn.{type(self).__name__}", "name", self.names, name)
         return getattr(self, name)
 
     def __delitem__(self, name: str) -> None:
@@ -140,12 +136,30 @@ class ModuleDict(Module, holds=(dict, Tree)):
         return self.names
 
     def values(self) -> list[Any]:
-        """Return the modules, in order."""
+        """Return what has them, in order."""
         return [getattr(self, name) for name in self.names]
 
     def items(self) -> list[tuple[str, Any]]:
-        """Return (name, module) pairs, in order."""
+        """Return pairs of a name and what has it, in order."""
         return [(name, getattr(self, name)) for name in self.names]
+
+
+class ModuleDict(_ByName, holds=(dict, Tree)):
+    """Modules by name, as an attribute of a net; it has no `forward` of its own.
+
+    >>> heads = nn.ModuleDict({"digit": nn.Dense(10)})
+    >>> heads["parity"] = nn.Dense(2)
+    >>> list(heads)
+    ['digit', 'parity']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._put(name, module, Module, "a module")
 
 
 class ParameterList(Module, holds=(list, Parameter)):
@@ -181,7 +195,7 @@ class ParameterList(Module, holds=(list, Parameter)):
         return getattr(self, str(range(self.length)[index]))
 
 
-class ParameterDict(Module, holds=(dict, Parameter)):
+class ParameterDict(_ByName, holds=(dict, Parameter)):
     """Parameters by name, as an attribute of a net; a dict of them becomes one.
 
     >>> gains = nn.ParameterDict({"left": nn.Parameter((3,))})
@@ -193,45 +207,8 @@ class ParameterDict(Module, holds=(dict, Parameter)):
 
     def __init__(self, parameters: Mapping[str, Parameter] | None = None) -> None:
         super().__init__()
-        self.names: tuple[str, ...] = ()
         for name, parameter in (parameters or {}).items():
             self[name] = parameter
 
     def __setitem__(self, name: str, parameter: Parameter) -> None:
-        check_name(self, name, self.names)
-        if not isinstance(parameter, Parameter):
-            raise InvalidArgumentError.of("nn.ParameterDict", "each value", "a parameter", parameter)
-        setattr(self, name, parameter)
-        self.names = (*(each for each in self.names if each != name), name)
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the names, in order."""
-        return self.names
-
-    def values(self) -> list[Any]:
-        """Return the parameters, in order."""
-        return [getattr(self, name) for name in self.names]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Return (name, parameter) pairs, in order."""
-        return [(name, getattr(self, name)) for name in self.names]
-
-
-def check_name(container: Module, name: Any, taken: tuple[str, ...]) -> None:
-    """Raise `InvalidArgumentError` for what can't be the name of something in a container."""
-    is_free = isinstance(name, str) and (name in taken or not hasattr(container, name))
-    if not is_free or not name or "." in name:
-        where, expected = f"nn.{type(container).__name__}", "a string without dots that is no attribute"
-        raise InvalidArgumentError.of(where, "each name", expected, name)
+        self._put(name, parameter, Parameter, "a parameter")
