@@ -15,7 +15,7 @@ from .init.streams import cast
 from .initialize import store
 from .parameter import Parameter
 from .snapshot import Snapshot, all_or_nothing
-from .structure import key_by_rank, key_by_sizes
+from .structure import key_by_rank, key_by_sizes, key_by_values
 from .tensor import FLOATS, dtype_name
 from .tree import INTERNAL, Tree, is_module
 
@@ -125,6 +125,8 @@ def _call_key(adapter: Adapter, modules: list[Tree], parameters: list[Parameter]
     moves = any(module._is_layer and module.statistics for module in modules) or any(
         not parameter.is_learned for parameter in parameters
     )
+    if adapter.specializes:
+        return key_by_values
     return key_by_rank if adapter.refuses_sizes and not moves else key_by_sizes
 
 

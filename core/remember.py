@@ -12,8 +12,8 @@ from .trace import by_position
 from .tree import Tree
 from .watch import Watch
 
-# How many kinds of calls a module keeps, and how many batch sizes or numbers a kind; the oldest goes.
-KINDS, VALUES = 64, 64
+# How many kinds of calls a module keeps, and how many batch sizes a kind; the oldest goes.
+KINDS, SIZES = 64, 64
 
 Run = Callable[..., Any]
 
@@ -51,12 +51,12 @@ def remember(
     try:
         key = module._isomorph.key(*arguments)
         runs = module._isomorph.runs
-        if signature.asks or (binding.adapter.specializes and _has_floats(signature.structure)):
-            by_value = runs.get(key)
-            if not isinstance(by_value, ByValue):
-                by_value = ByValue(module, bool(signature.asks))
-            by_value.keep(arguments, direct)
-            direct = by_value
+        if signature.asks:
+            by_batch = runs.get(key)
+            if not isinstance(by_batch, ByBatch):
+                by_batch = ByBatch(module)
+            by_batch.keep(arguments, direct)
+            direct = by_batch
         _put(runs, key, direct, KINDS)
     except (TypeError, AttributeError):  # something that can't be hashed: such calls are checked always
         return
@@ -71,14 +71,6 @@ def _put(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
 
 def _names_of(signature: Signature) -> Any:
     return signature.structure[3][1]
-
-
-def _has_floats(structure: Any) -> bool:
-    if not isinstance(structure, tuple):
-        return False
-    if structure[0] is None:
-        return structure[1] is float
-    return any(map(_has_floats, structure[2:]))
 
 
 def _ordering(module: Tree, arguments: tuple[tuple[Any, ...], dict[str, Any]], run: Run) -> Run:
@@ -135,11 +127,11 @@ def _watching(module: Tree, watch: Watch, run: Run) -> Run:
     return watched
 
 
-class ByValue:
-    """Runs of one kind of call that hold for one batch size, or one number, each."""
+class ByBatch:
+    """Runs of one kind of call that hold for one batch size each."""
 
-    def __init__(self, module: Tree, sizes: bool) -> None:
-        self.module, self.sizes = module, sizes
+    def __init__(self, module: Tree) -> None:
+        self.module = module
         self.runs: dict[Any, Run] = {}
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
@@ -148,8 +140,7 @@ class ByValue:
 
     def keep(self, arguments: tuple[tuple[Any, ...], dict[str, Any]], run: Run) -> None:
         """Keep a run for arguments like these."""
-        _put(self.runs, self._key(*arguments), run, VALUES)
+        _put(self.runs, self._key(*arguments), run, SIZES)
 
     def _key(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        leaves, structure = flatten((inputs, named), is_array)
-        return (structure, *[tuple(leaf.shape) for leaf in leaves if self.sizes])
+        return tuple([tuple(leaf.shape) for leaf in flatten((inputs, named), is_array)[0]])

@@ -113,54 +113,69 @@ def key_by_sizes(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     values count with their types, floats by their type alone.
     """
     if len(inputs) == 1 and not named:
-        (x,) = inputs
-        try:
-            shape = x.shape
-            return (type(x), shape[1:] if len(shape) > 1 else (shape,), x.dtype)
-        except AttributeError:
-            return _part_by_sizes(x)
+        return _part_by_sizes(inputs[0])
     return (*map(_part_by_sizes, inputs), *named, *map(_part_by_sizes, named.values()))
 
 
-def key_by_rank(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """Return the same with the number of axes in place of sizes."""
+def key_by_values(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Return the same with the values of floats: where they are constants of a compiled call."""
     if len(inputs) == 1 and not named:
-        (x,) = inputs
-        try:
-            return (type(x), x.ndim, x.dtype)
-        except AttributeError:
-            return _part_by_rank(x)
+        return _part_by_values(inputs[0])
+    return (*map(_part_by_values, inputs), *named, *map(_part_by_values, named.values()))
+
+
+def key_by_rank(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Return the same as `key_by_sizes` with the number of axes in place of sizes."""
+    if len(inputs) == 1 and not named:
+        return _part_by_rank(inputs[0])
     return (*map(_part_by_rank, inputs), *named, *map(_part_by_rank, named.values()))
 
 
+# A tensor is tried first: it is what most arguments are.
+
+
 def _part_by_sizes(value: Any) -> Any:
-    kind = type(value)
-    if kind in _VALUES:
-        return (kind, value)
-    if kind is float:
-        return kind
     try:
         shape = value.shape
-        return (kind, shape[1:] if len(shape) > 1 else (shape,), value.dtype)
+        return (type(value), shape[1:] if len(shape) > 1 else (shape,), value.dtype)
     except AttributeError:
-        return _part_of_container(_part_by_sizes, value)
+        kind = type(value)
+    if kind is float:
+        return kind
+    return (kind, value) if kind in _VALUES else _part_of_container(_part_by_sizes, value)
+
+
+def _part_by_values(value: Any) -> Any:
+    try:
+        shape = value.shape
+        return (type(value), shape[1:] if len(shape) > 1 else (shape,), value.dtype)
+    except AttributeError:
+        kind = type(value)
+    if kind in _VALUES:
+        return (kind, value)
+    if kind is float:  # one NaN is as good as another
+        return (kind, value if value == value else None)
+    return _part_of_container(_part_by_values, value)
 
 
 def _part_by_rank(value: Any) -> Any:
-    kind = type(value)
-    if kind in _VALUES:
-        return (kind, value)
+    try:
+        return (type(value), value.ndim, value.dtype)
+    except AttributeError:
+        kind = type(value)
     if kind is float:
         return kind
-    try:
-        return (kind, value.ndim, value.dtype)
-    except AttributeError:
-        return _part_of_container(_part_by_rank, value)
+    return (kind, value) if kind in _VALUES else _part_of_container(_part_by_rank, value)
 
 
 def _part_of_container(part: Callable[[Any], Any], value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return (kind, *value, *map(part, value.values()))
+    if kind is tuple or kind is list:
+        return (kind, *map(part, value))
     parts = parts_of(value)
     if parts is None:
-        return (type(value), value)
+        return (kind, value)
     keys, items = parts
-    return (type(value), keys, *map(part, items))
+    return (kind, keys, *map(part, items))
