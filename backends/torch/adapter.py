@@ -39,6 +39,7 @@ class TorchAdapter(Adapter):
     """Lowers nets to `torch.nn.Module`."""
 
     name = "torch"
+    refuses_sizes = True
     scripts: ClassVar[dict[type, str]] = {}
     """By layer type, the source of the call that makes PyTorch's own."""
 
