@@ -22,7 +22,7 @@ from .lowering import bind, bound
 from .parameter import Parameter
 from .remember import remember
 from .shape import Dim
-from .snapshot import Snapshot, all_or_nothing
+from .snapshot import Snapshot
 from .structure import Structure, flatten, is_array, map_leaves, unflatten
 from .tensor import FLOATS, TensorSpec
 from .trace import Trace, by_position, shapes_kept, tracing_shapes
@@ -37,13 +37,13 @@ def call(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     with locked(module), natives_kept(module) as is_first:
         _choose_backend(module, flatten((inputs, named), is_array)[0])
         binding = bound(module)
-        given = flatten(ordered(binding, module, inputs, named), is_array)
-        values, structure = prepared(module, binding, *given)
+        given, structure = flatten(ordered(binding, module, inputs, named), is_array)
+        values = prepared(module, binding, given, structure)
         signature = make_ready(module, binding, values, structure)
         run = binding.adapter.runner(binding, module, signature)
         binding.has_runs = True
         output = _run(module, run, values, structure) if is_first else None
-        remember(module, binding, (inputs, named), (given, values), signature, run)
+        remember(module, binding, (inputs, named), given, values, signature, run)
     return output if is_first else _run(module, run, values, structure)
 
 
@@ -209,7 +209,7 @@ def apply_init(module: Tree, inputs: Any, init: Any, seed: int | None) -> None:
     given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     if isinstance(inputs, (tuple, list)) and all(isinstance(size, (int, type(None))) for size in inputs):
         given = (tuple(inputs),)
-    with locked(module), natives_kept(module), all_or_nothing(Snapshot()):
+    with locked(module), natives_kept(module):
         _choose_backend(module, [leaf for leaf in flatten(given, is_array)[0] if not _is_spec(leaf)])
         infer(module, tuple(map_leaves(lambda leaf: _as_spec(module, leaf), given, is_array)), {})
         waiting = [p for p in module.state().values() if not p.is_ready]
@@ -237,7 +237,8 @@ def gradients(
         _choose_backend(module, flatten((inputs, named), is_array)[0])
         binding = bound(module)
         arguments = by_position(module, inputs, named) if named else inputs
-        values, structure = prepared(module, binding, *flatten((arguments, {}), is_array))
+        given, structure = flatten((arguments, {}), is_array)
+        values = prepared(module, binding, given, structure)
         signature = make_ready(module, binding, values, structure)
         binding.has_runs = True
         positional, _ = unflatten(structure, values)

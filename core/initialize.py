@@ -22,13 +22,6 @@ from .snapshot import Snapshot, all_or_nothing
 _PARALLEL_FROM = 1 << 20
 
 
-class Memory(Protocol):
-    """What a module remembers of requests."""
-
-    requests: list[Request]
-    entropy: int | None
-
-
 class Holder(Protocol):
     """What is asked here of a module."""
 

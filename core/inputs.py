@@ -25,13 +25,11 @@ def ordered(
     return inputs, named
 
 
-def prepared(
-    module: Tree, binding: Binding, leaves: list[Any], structure: Structure
-) -> tuple[list[Any], Structure]:
-    """Return a call's tensors as native ones, and what is around them."""
+def prepared(module: Tree, binding: Binding, leaves: list[Any], structure: Structure) -> list[Any]:
+    """Return a call's tensors as native ones; raises for what is around them but means an array."""
     for each in structure[2:]:
         _refuse_lists(module, each)
-    return [prepare(module, binding, leaf) for leaf in leaves], structure
+    return [prepare(module, binding, leaf) for leaf in leaves]
 
 
 def _refuse_lists(module: Tree, arguments: Structure) -> None:

@@ -22,7 +22,8 @@ def remember(
     module: Tree,
     binding: Binding,
     arguments: tuple[tuple[Any, ...], dict[str, Any]],
-    tensors: tuple[tuple[list[Any], Any], list[Any]],
+    given: list[Any],
+    values: list[Any],
     signature: Signature,
     run: Run,
 ) -> None:
@@ -32,11 +33,11 @@ def remember(
         module: What was called.
         binding: The net.
         arguments: As its user gave them.
-        tensors: The tensors in them as given, with what is around them, and as prepared.
+        given: The tensors in them, in the order in which the native module takes them.
+        values: The same as native tensors.
         signature: What the run is for.
         run: What the adapter made for it.
     """
-    (given, _), values = tensors
     direct = run
     if arguments[1] and not _names_of(signature):
         direct = _ordering(module, arguments, direct)
@@ -105,8 +106,8 @@ def _checking_batch(module: Tree, run: Run) -> Run:
     """Check the shapes of a batch of one each time: it has no variance."""
 
     def checked(*inputs: Any, **named: Any) -> Any:
-        leaves = inputs if not named else flatten((inputs, named), is_array)[0]
-        if all(len(x.shape) > 0 and x.shape[0] > 1 for x in leaves if is_array(x)):
+        leaves, _ = flatten((inputs, named), is_array)
+        if all(len(x.shape) > 0 and x.shape[0] > 1 for x in leaves):
             return run(*inputs, **named)
         return module._call(inputs, named)
 

@@ -89,7 +89,7 @@ class Trace:
     def _build(self, module: Tree, given: tuple[Any, ...]) -> None:
         self.builds += 1
         try:
-            module.fill(tuple(leaf for leaf in flatten(given, is_array)[0]))
+            module.fill(tuple(flatten(given, is_array)[0]))
         finally:
             self.builds -= 1
 

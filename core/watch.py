@@ -72,10 +72,11 @@ class Watch:
     def restore(self) -> None:
         """Give lists, dicts and sets the items that they had."""
         for container, items in self._copies:
+            if _items(container) == _items(items):
+                continue
             if isinstance(container, list):
-                if len(container) != len(items) or any(a is not b for a, b in zip(container, items)):
-                    container[:] = items
-            elif len(container) != len(items) or isinstance(container, dict):
+                container[:] = items
+            else:
                 container.clear()
                 container.update(items)
 
@@ -139,6 +140,13 @@ def frozen(value: Any, depth: int = 8) -> Hashable:
     if isinstance(value, np.ndarray):
         return (id(value), value.dtype.str, value.shape, value.tobytes())
     return (id(value), frozen(vars(value), depth - 1)) if _is_record(value) else id(value)
+
+
+def _items(container: Any) -> Any:
+    """Return which objects a list, dict or set holds."""
+    if isinstance(container, dict):
+        return [(id(key), id(value)) for key, value in container.items()]
+    return set(map(id, container)) if isinstance(container, set) else list(map(id, container))
 
 
 def _copies(value: Any, depth: int = 8) -> Iterator[tuple[Any, Any]]:

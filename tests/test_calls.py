@@ -184,6 +184,27 @@ def test_gradients_of_nested_inputs(differentiable: str) -> None:
     np.testing.assert_allclose(found["dense.weight"], wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["plain", "dict", "keyword"])
+def test_a_later_batch_of_one_has_no_variance(kind: str, backend: str) -> None:
+    class Normal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm()
+
+        def forward(self, batch: Any) -> Any:
+            return self.norm(batch["x"] if kind == "dict" else batch)
+
+    def call(x: Any) -> Any:
+        if kind == "keyword":
+            return net(batch=x)
+        return net({"x": x} if kind == "dict" else x)
+
+    net = Normal().initialize(seed=0).to(backend)
+    call(X)
+    with pytest.raises(ShapeMismatchError, match="received 1"):
+        call(X[:1])
+
+
 def test_the_key_of_a_call_holds_types(framework: Adapter) -> None:
     class Kind(nn.Module):
         def __init__(self) -> None:

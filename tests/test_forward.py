@@ -270,6 +270,22 @@ def test_a_forward_changes_no_python_state(statement: str, backend: str) -> None
     assert net.dense.weight.shape == (3, None)
 
 
+def test_what_attributes_hold_is_never_emptied_while_sizes_are_inferred() -> None:
+    class Table(dict):
+        def clear(self) -> None:
+            raise AssertionError("another thread would find it empty")
+
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = Table(gain=2.0)
+
+        def forward(self, x: Any) -> Any:
+            return x * self.table["gain"]
+
+    assert Reads().infer((2, 5)).shape == (2, 5)
+
+
 class Running(nn.Module):
     """A running mean by hand, as the books write it."""
 
