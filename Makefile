@@ -12,6 +12,7 @@ demo: .venv/demo/done  ## NumPy only: the digits example and the conformance sui
 	.venv/demo/bin/isomorph conformance run --backend numpy
 
 test: .venv/test/done  ## every framework, every test
+	@.ci/browser
 	.venv/test/bin/python $(PYTEST) tests
 
 test-numpy2: .venv/numpy2/done  ## without MXNet, on NumPy 2: a smoke test
