@@ -47,6 +47,11 @@ def prepare(module: Tree, binding: Binding, value: Any) -> Any:
     """Return an input as a native tensor."""
     adapter = binding.adapter
     if isinstance(value, (np.ndarray, np.generic)):
+        if isinstance(value, np.ma.MaskedArray):
+            hint = "Give what stands for masked elements, with x.filled(value), or pass x.mask beside it."
+            raise InvalidArgumentError.of(
+                module.label, "each input", "an array without a mask", type(value), hint
+            )
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise DTypeMismatchError.at(
@@ -54,6 +59,8 @@ def prepare(module: Tree, binding: Binding, value: Any) -> Any:
             )
         if array.dtype.kind == "f":
             array = cast(array, binding.options.dtype)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         return adapter.from_numpy(array, binding.options)
     if adapter.owns(value):
         return adapter.accept(value, binding.options)

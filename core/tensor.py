@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,29 @@ def promote(*dtypes: str | None) -> str | None:
     return str(np.result_type(*known))
 
 
+Operator = Callable[[Any, Any], Any]
+
+
+def _operator(sign: str, floating: bool = False) -> tuple[Operator, Operator]:
+    """Return the methods behind ``a sign b``: where this value stands left, and where it stands right."""
+
+    def left(self: Any, other: Any) -> Any:
+        return elementwise(sign, self, other, floating=floating)
+
+    def right(self: Any, other: Any) -> Any:
+        return elementwise(sign, other, self, floating=floating)
+
+    return left, right
+
+
+def _compared(sign: str, a: Any, b: Any) -> TensorSpec:
+    return elementwise(sign, a, b).astype("bool")
+
+
+def _comparison(sign: str) -> Operator:
+    return lambda self, other: _compared(sign, self, other)
+
+
 class Operators:
     """Python's operators, index and comparisons, answered with shapes."""
 
@@ -57,36 +80,13 @@ class Operators:
     def __getitem__(self, index: Any) -> Any:
         return index_spec(self.spec(), index)
 
-    def __add__(self, other: Any) -> Any:
-        return elementwise("+", self, other)
-
-    def __mul__(self, other: Any) -> Any:
-        return elementwise("*", self, other)
-
-    def __pow__(self, other: Any) -> Any:
-        return elementwise("**", self, other)
-
-    def __mod__(self, other: Any) -> Any:
-        return elementwise("%", self, other)
-
-    def __truediv__(self, other: Any) -> Any:
-        return elementwise("/", self, other, floating=True)
-
-    def __lt__(self, other: Any) -> Any:
-        return elementwise("<", self, other).astype("bool")
-
     def __eq__(self, other: object) -> Any:
-        if tracing():
-            return elementwise("==", self, other).astype("bool")
-        return NotImplemented
+        return _compared("==", self, other) if tracing() else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return self == other if tracing() else NotImplemented
+        return _compared("!=", self, other) if tracing() else NotImplemented
 
     __hash__ = object.__hash__
-
-    def __and__(self, other: Any) -> Any:
-        return elementwise("&", self, other)
 
     def __matmul__(self, other: Any) -> Any:
         return matmul_spec(self, other)
@@ -97,14 +97,20 @@ class Operators:
     def __neg__(self) -> Any:
         return self.spec()
 
-    __radd__ = __sub__ = __rsub__ = __add__
-    __rmul__ = __mul__
-    __rpow__ = __pow__
-    __rmod__ = __floordiv__ = __rfloordiv__ = __mod__
-    __rtruediv__ = __truediv__
-    __le__ = __gt__ = __ge__ = __lt__
-    __or__ = __xor__ = __and__
     __abs__ = __pos__ = __invert__ = __neg__
+
+    # An error names the operator that was written, so each has a function of its own.
+    __add__, __radd__ = _operator("+")
+    __sub__, __rsub__ = _operator("-")
+    __mul__, __rmul__ = _operator("*")
+    __truediv__, __rtruediv__ = _operator("/", floating=True)
+    __floordiv__, __rfloordiv__ = _operator("//")
+    __mod__, __rmod__ = _operator("%")
+    __pow__, __rpow__ = _operator("**")
+    __and__, __rand__ = _operator("&")
+    __or__, __ror__ = _operator("|")
+    __xor__, __rxor__ = _operator("^")
+    __lt__, __le__, __gt__, __ge__ = map(_comparison, ("<", "<=", ">", ">="))
 
 
 class TensorSpec(Operators):
@@ -218,10 +224,24 @@ def elementwise(name: str, *operands: Any, floating: bool = False) -> TensorSpec
         raise ForwardError(f"the shapes {shapes} do not broadcast in {name}.") from None
     tensors = [s.dtype for s, v in zip(specs, operands) if not isinstance(v, (bool, int, float))]
     dtype = promote(*tensors) if tensors else "float32"
+    _require_held(name, dtype, operands)
     is_float = floating or any(isinstance(value, float) for value in operands)
     if dtype == "bool" and any(isinstance(v, int) and not isinstance(v, bool) for v in operands):
         dtype = "int64"
     return TensorSpec(shape, "float32" if is_float and dtype not in (*FLOATS, None) else dtype)
+
+
+def _require_held(name: str, dtype: str | None, operands: tuple[Any, ...]) -> None:
+    """Raise for a whole number that the tensor's type, which it would take, can't hold."""
+    if dtype in (None, "bool", *FLOATS) or any(isinstance(value, float) for value in operands):
+        return
+    held = np.iinfo(str(dtype))
+    for value in operands:
+        if isinstance(value, int) and not held.min <= value <= held.max:
+            raise ForwardError(
+                f"{value} beside a tensor of {dtype} in {name}: that type holds {held.min} to {held.max}.\n"
+                "  Convert the tensor first, with isomorph.ops.astype."
+            )
 
 
 def matmul_spec(left: Any, right: Any) -> TensorSpec:

@@ -18,15 +18,6 @@ def _float(x: Any) -> Array:
     return array if array.dtype.kind == "f" or array.dtype.name == "bfloat16" else array.astype(np.float32)
 
 
-def _numbered(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return both; whole numbers that meet a Python float become float32, not NumPy's float64."""
-    if isinstance(b, float) and not isinstance(a, (int, float)):
-        return _float(a), b
-    if isinstance(a, float) and not isinstance(b, (int, float)):
-        return a, _float(b)
-    return a, b
-
-
 def _erf(x: Array) -> Array:
     """The error function to double precision, by `math.erf`."""
     return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)  # type: ignore[no-any-return]
@@ -36,15 +27,15 @@ class NumpyOps(Ops):
     """The functions of `isomorph.ops` in NumPy. Floating types stay what they are."""
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
-        a, b = _numbered(a, b)
+        a, b = _same_type(a, b)
         return a + b
 
     def subtract(self, a: Tensor, b: Tensor) -> Tensor:
-        a, b = _numbered(a, b)
+        a, b = _same_type(a, b)
         return a - b
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        a, b = _numbered(a, b)
+        a, b = _same_type(a, b)
         return a * b
 
     def divide(self, a: Tensor, b: Tensor) -> Tensor:
@@ -53,7 +44,7 @@ class NumpyOps(Ops):
         )
 
     def pow(self, a: Tensor, b: Tensor) -> Tensor:
-        a, b = _numbered(a, b)
+        a, b = _same_type(a, b)
         return a**b
 
     def maximum(self, a: Tensor, b: Tensor) -> Tensor:

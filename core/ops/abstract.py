@@ -31,7 +31,20 @@ class AbstractOps(Ops):
     def add(self, a: Tensor, b: Tensor) -> Tensor:
         return elementwise("add", a, b)
 
-    subtract = multiply = pow = maximum = minimum = add
+    def subtract(self, a: Tensor, b: Tensor) -> Tensor:
+        return elementwise("subtract", a, b)
+
+    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
+        return elementwise("multiply", a, b)
+
+    def pow(self, a: Tensor, b: Tensor) -> Tensor:
+        return elementwise("pow", a, b)
+
+    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
+        return elementwise("maximum", a, b)
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        return elementwise("minimum", a, b)
 
     def divide(self, a: Tensor, b: Tensor) -> Tensor:
         return elementwise("divide", a, b, floating=True)
