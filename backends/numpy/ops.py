@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,23 @@ Axes = int | tuple[int, ...] | None
 def _float(x: Any) -> Array:
     array = np.asarray(x)
     return array if array.dtype.kind == "f" or array.dtype.name == "bfloat16" else array.astype(np.float32)
+
+
+def wide(x: Any) -> Array:
+    """Return half types in float32, in which they are computed; whole numbers too."""
+    array = _float(x)
+    return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
+
+
+def in_float32(function: Any) -> Any:
+    """Let a method compute half types in float32, and round its result alone."""
+
+    @functools.wraps(function)
+    def computed(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        dtype = _float(x).dtype
+        return function(self, wide(x), *args, **kwargs).astype(dtype, copy=False)
+
+    return computed
 
 
 def _erf(x: Array) -> Array:
@@ -77,9 +95,10 @@ class NumpyOps(Ops):
     def tanh(self, x: Tensor) -> Tensor:
         return np.tanh(_float(x))
 
+    @in_float32
     def sigmoid(self, x: Tensor) -> Tensor:
         # tanh does not overflow where exp(-x) would.
-        return (np.tanh(_float(x) * 0.5) + 1) * 0.5
+        return (np.tanh(x * 0.5) + 1) * 0.5
 
     def relu(self, x: Tensor) -> Tensor:
         return np.maximum(x, np.zeros((), np.asarray(x).dtype))
@@ -87,12 +106,13 @@ class NumpyOps(Ops):
     def leaky_relu(self, x: Tensor, negative_slope: float = 0.01) -> Tensor:
         return np.where(x > 0, x, x * np.asarray(negative_slope, _float(x).dtype))
 
+    @in_float32
     def gelu(self, x: Tensor) -> Tensor:
-        x = _float(x)
         return x * ((_erf(x / np.asarray(math.sqrt(2), x.dtype)) + 1) * np.asarray(0.5, x.dtype))
 
+    @in_float32
     def silu(self, x: Tensor) -> Tensor:
-        return _float(x) * self.sigmoid(x)
+        return x * self.sigmoid(x)
 
     def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
         return np.asarray(x).clip(low, high) if low is not None or high is not None else x
@@ -100,27 +120,34 @@ class NumpyOps(Ops):
     def astype(self, x: Tensor, dtype: str) -> Tensor:
         return np.asarray(x).astype(numpy_dtype(dtype))
 
+    @in_float32
     def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        powers = np.exp(_float(x) - _float(x).max(axis, keepdims=True, initial=-np.inf))
+        powers = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
         return powers / powers.sum(axis, keepdims=True)
 
+    @in_float32
     def log_softmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        shifted = _float(x) - _float(x).max(axis, keepdims=True, initial=-np.inf)
+        shifted = x - x.max(axis, keepdims=True, initial=-np.inf)
         return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         dtype = np.asarray(x).dtype
-        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.int64 if dtype.kind in "iub" else dtype)
+        if dtype.kind in "iub":
+            return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.int64)
+        return np.sum(wide(x), axis=axis, keepdims=keepdims).astype(dtype)
 
+    @in_float32
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        return np.mean(_float(x), axis=axis, keepdims=keepdims)
+        return np.mean(x, axis=axis, keepdims=keepdims)
 
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         return np.max(x, axis=axis, keepdims=keepdims)
 
     def cumsum(self, x: Tensor, axis: int) -> Tensor:
         dtype = np.asarray(x).dtype
-        return np.cumsum(x, axis, np.int64 if dtype.kind in "iub" else dtype)
+        if dtype.kind in "iub":
+            return np.cumsum(x, axis, np.int64)
+        return np.cumsum(wide(x), axis).astype(dtype)
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return np.matmul(a, b)

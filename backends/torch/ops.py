@@ -102,14 +102,14 @@ class TorchOps(Ops):
         return torch.log_softmax(x, axis)
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        return torch.sum(x, _axes(x, axis), keepdim=keepdims)
+        return _reduced(torch.sum, x, axis, keepdims)
 
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
         x = x if x.is_floating_point() else x.to(torch.float32)
-        return torch.mean(x, _axes(x, axis), keepdim=keepdims)
+        return _reduced(torch.mean, x, axis, keepdims)
 
     def max(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        return torch.amax(x, _axes(x, axis), keepdim=keepdims)
+        return _reduced(torch.amax, x, axis, keepdims)
 
     def cumsum(self, x: Tensor, axis: int) -> Tensor:
         return torch.cumsum(x, axis)
@@ -151,8 +151,10 @@ class TorchOps(Ops):
         return F.pad(x, [width for pair in reversed(widths) for width in pair], value=value)
 
 
-def _axes(x: Any, axis: Axes) -> tuple[int, ...]:
-    return tuple(range(x.dim())) if axis is None else (axis,) if isinstance(axis, int) else axis
+def _reduced(function: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    axes = tuple(range(x.dim())) if axis is None else (axis,) if isinstance(axis, int) else axis
+    # PyTorch takes no axes for all of them: a new one stands in, which gives the result's type as well.
+    return function(x, axes, keepdim=keepdims) if axes else function(x.unsqueeze(0), 0)
 
 
 def flatten_from(x: Any, start: int) -> Any:

@@ -10,6 +10,7 @@ from isomorph import nn
 from isomorph.adapter import Array, Binding
 
 from ..adapter import NumpyAdapter
+from ..ops import in_float32
 from ..windows import Images, padded, positions, shifted
 from .activations import activation_of
 
@@ -29,6 +30,7 @@ class Conv(Images):
         y = super().__call__(x)
         return y if self.activation is None else self.activation(y)
 
+    @in_float32
     def compute(self, x: Array) -> Any:
         """Return the convolution."""
         layer, weight, groups = self.layer, self.weight, self.layer.groups

@@ -11,6 +11,7 @@ from isomorph.adapter import Array, Binding
 
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
+from ..ops import in_float32
 
 
 @NumpyAdapter.lowers(nn.BatchNorm)
@@ -25,6 +26,7 @@ class BatchNorm(NumpyModule):
     def __init__(self, layer: nn.BatchNorm, binding: Binding) -> None:
         self.eps, self.momentum, self.channels_last = layer.eps, layer.momentum, binding.options.channels_last
 
+    @in_float32
     def __call__(self, x: Array) -> Array:
         axis = x.ndim - 1 if self.channels_last else 1
         others = tuple(i for i in range(x.ndim) if i != axis)
@@ -54,6 +56,7 @@ class LayerNorm(NumpyModule):
     def __init__(self, layer: nn.LayerNorm, binding: Binding) -> None:
         self.eps = layer.eps
 
+    @in_float32
     def __call__(self, x: Array) -> Array:
         mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
         y = (x - mean) / np.sqrt(var + np.asarray(self.eps, x.dtype))

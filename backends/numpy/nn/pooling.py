@@ -12,6 +12,7 @@ from isomorph.adapter import Array, Binding
 
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
+from ..ops import in_float32
 from ..windows import Images, padded, windows
 
 
@@ -28,6 +29,7 @@ class MaxPool2d(Images):
 class AvgPool2d(Images):
     """The mean of each window; padded zeros count if the layer says so."""
 
+    @in_float32
     def compute(self, x: Array) -> Any:
         """Return the pooled images."""
         layer = self.layer
