@@ -14,7 +14,7 @@ from .init.streams import cast, numpy_dtype
 from .initialize import draw_values, store
 from .native_class import native_class
 from .shape import same_padding
-from .structure import LEAF, flatten, unflatten
+from .structure import LEAF, Row, flatten, unflatten
 from .tensor import TensorSpec, input_specs, promote
 from .trace import Call, by_position, has_rule, shapes_kept
 from .tree import Tree
@@ -31,6 +31,7 @@ __all__ = [
     "Lowering",
     "Ops",
     "Options",
+    "Row",
     "Signature",
     "Slot",
     "Tensor",

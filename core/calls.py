@@ -47,6 +47,15 @@ def call(module: Tree, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return output if is_first else _run(module, run, values, structure)
 
 
+def call_each(row: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Call modules of a net one after the other, once the shapes fit all of them."""
+    first = row[0]
+    with locked(first), natives_kept(first):
+        as_specs = map_leaves(lambda leaf: _as_spec(first, leaf), (inputs, named), is_array)
+        infer(row, *as_specs)
+        return row.forward(*inputs, **named)
+
+
 def _run(module: Tree, run: Callable[..., Any], values: list[Any], structure: Structure) -> Any:
     inputs, named = unflatten(structure, values)
     try:

@@ -179,3 +179,17 @@ def _part_of_container(part: Callable[[Any], Any], value: Any) -> Any:
         return (kind, value)
     keys, items = parts
     return (kind, keys, *map(part, items))
+
+
+class Row(list[Any]):
+    """Modules of a row that a forward sliced: called one after the other.
+
+    >>> Row([abs, float])(-2)
+    2.0
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """Call each on what the one before returned."""
+        for module in self:
+            x = module(x)
+        return x

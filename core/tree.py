@@ -50,6 +50,7 @@ class Internals:
         "runs",
         "seen",
         "training",
+        "view",
     )
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Internals:
         self.key: Callable[..., Any] = key_by_sizes
         self.runs: dict[Any, Callable[..., Any]] = {}
         self.seen: str | None = None
+        self.view = False
 
     @property
     def lock(self) -> Any:
@@ -183,7 +185,9 @@ class Tree(metaclass=TreeType):
                 f"{self.label}: {name} is a module or parameter assigned during forward or build.\n"
                 "  Assign it in __init__, with None for unknown sizes; build fills those."
             )
-        elif trace is None and not self._changed_natively(name, value, structural):
+        if is_module(value):
+            self._require_adoptable(name, value)
+        if trace is None and internals is not None and not self._changed_natively(name, value, structural):
             self._restructured()
         if is_module(value):
             self._adopt(name, value)
@@ -197,13 +201,19 @@ class Tree(metaclass=TreeType):
 
     def __delattr__(self, name: str) -> None:
         old = None if self._is_native else vars(self).get(name)
+        if is_part(old) and current() is not None:
+            raise StructureError(
+                f"{self.label}: {name} is a module or parameter deleted during forward or build.\n"
+                "  Edit the net before its call."
+            )
         object.__delattr__(self, name)
         if self._is_native:
             return
         self._restructured()
         _release(old, self)
 
-    def _adopt(self, name: str, child: Tree) -> None:
+    def _require_adoptable(self, name: str, child: Tree) -> None:
+        """Raise `StructureError` for a module that can't be in this one under a name."""
         if child._is_native:
             raise StructureError(
                 f"{self.label}: {name} is a native module; use the Isomorph net it was lowered from."
@@ -215,6 +225,9 @@ class Tree(metaclass=TreeType):
                 f"{self.label}: assigning {type(child).__name__} as {name} makes a cycle of modules; "
                 "it contains this module itself.\n  Pass it to forward, or share a part instead."
             )
+
+    def _adopt(self, name: str, child: Tree) -> None:
+        """Tell a module its place, unless it has another that lives."""
         internals, holder = child._isomorph, child.parent
         if holder is None or vars(holder).get(internals.name) is not child:
             internals.parent, internals.name = _reference(self), name
@@ -360,6 +373,11 @@ def is_module(value: object) -> TypeGuard[Tree]:
     return getattr(type(value), "_is_tree", False)
 
 
+def is_described(value: object) -> bool:
+    """Return whether a value is a module that describes, not a native one."""
+    return is_module(value) and not value._is_native
+
+
 _NO_SUPER = "{0} was used before its base class was ready.\n  Call super().__init__() first in {0}.__init__."
 
 
@@ -414,6 +432,8 @@ def _release(old: Any, holder: Tree) -> None:
     if is_module(old):
         if old.parent is holder:
             old._isomorph.parent, old._isomorph.name = None, ""
+        elif old.parent is not None and old.root is not holder.root:
+            return  # the net that it was sliced from goes on with it
         kept = {id(module) for _, module in holder.root.named_modules()}
         for module in [module for _, module in old.named_modules() if id(module) not in kept]:
             for parameter in module.own_parameters().values():
@@ -423,6 +443,8 @@ def _release(old: Any, holder: Tree) -> None:
     elif isinstance(old, Parameter):
         if old.owner is holder:
             old._owner, old._name = None, ""
+        elif old.owner is not None and old.owner.root is not holder.root:
+            return
         if not any(old is parameter for parameter in holder.root.state().values()):
             old.detach()
 

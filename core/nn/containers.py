@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
+from .. import calls
 from ..errors import InvalidArgumentError
 from ..parameter import Parameter
-from ..tree import Tree
+from ..tracing import current
+from ..tree import Tree, is_described
 from .module import Module
 
 
@@ -26,33 +28,45 @@ class ModuleList(Module, holds=(list, Tree)):
         self.extend(modules)
 
     def append(self, module: Module) -> None:
-        """Put a module at the end."""
-        if not isinstance(module, Module):
-            raise InvalidArgumentError.of(type(self).__name__, "each item", "a module", module)
+        """Put a module at the end; raises `InvalidArgumentError` for anything else."""
+        self._require(self.length, module)
         setattr(self, str(self.length), module)
         self.length += 1
 
     def extend(self, modules: Iterable[Module]) -> None:
-        """Put modules at the end."""
-        for module in modules:
-            self.append(module)
+        """Put modules at the end: all, or none where one of them is no module."""
+        self._replace([*self, *modules])
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before this position."""
+        if not isinstance(index, int):
+            raise InvalidArgumentError.of(self.label, "index", "one position", index)
         modules = list(self)
         modules.insert(index, module)
         self._replace(modules)
 
-    def __delitem__(self, index: int) -> None:
+    def __delitem__(self, index: int | slice) -> None:
         modules = list(self)
         del modules[index]
         self._replace(modules)
 
-    def _replace(self, modules: list[Module]) -> None:
-        for position in range(self.length):
+    def _require(self, position: int, module: Any) -> None:
+        if not isinstance(module, Module):
+            raise InvalidArgumentError.of(self.label, "each item", "a module", module)
+        self._require_adoptable(str(position), module)
+
+    def _replace(self, modules: list[Any]) -> None:
+        """Hold these modules instead, once all of them can be."""
+        before = list(self)
+        for position, module in enumerate(modules):
+            self._require(position, module)
+        for position, module in enumerate(modules):
+            if position >= len(before) or before[position] is not module:
+                setattr(self, str(position), module)
+        for position in range(len(modules), len(before)):
             delattr(self, str(position))
-        self.length = 0
-        self.extend(modules)
+        if len(modules) != len(before):
+            self.length = len(modules)
 
     def __len__(self) -> int:
         return self.length
@@ -60,10 +74,6 @@ class ModuleList(Module, holds=(list, Tree)):
     def __iter__(self) -> Iterator[Any]:
         return (getattr(self, str(position)) for position in range(self.length))
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         positions = range(self.length)[index]
         if isinstance(positions, int):
@@ -72,8 +82,10 @@ class ModuleList(Module, holds=(list, Tree)):
 
     def __setitem__(self, index: int, module: Module) -> None:
         if not isinstance(index, int):
-            raise InvalidArgumentError.of(type(self).__name__, "index", "one position", index)
-        setattr(self, str(range(self.length)[index]), module)
+            raise InvalidArgumentError.of(self.label, "index", "one position", index)
+        position = range(self.length)[index]
+        self._require(position, module)
+        setattr(self, str(position), module)
 
 
 class Sequential(ModuleList, describes=True):
@@ -84,10 +96,47 @@ class Sequential(ModuleList, describes=True):
     (2, 10)
     >>> net[0].weight.shape, len(net)
     ((256, 20), 3)
+
+    A slice holds the same modules: what it is called on goes through those of the net, lowered or not.
+    To move it to a backend of its own, `copy.deepcopy` it.
+
+    >>> net[:2](numpy.ones((2, 20), "float32")).shape, net[:2][0] is net[0]
+    ((2, 256), True)
     """
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        found = super().__getitem__(index)
+        if not isinstance(found, list):
+            return found
+        part = Sequential()
+        # Not by assignment, which a forward may not do; its modules keep their place in the net.
+        vars(part).update({str(position): module for position, module in enumerate(found)}, length=len(found))
+        part._isomorph.view = True
+        return part
+
+    def _call(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if not self._is_borrowed():
+            return super()._call(inputs, named)
+        in_forward = current() is not None or not all(map(is_described, self))
+        return self.forward(*inputs, **named) if in_forward else calls.call_each(self, inputs, named)
+
+    def _is_borrowed(self) -> bool:
+        """Whether it is a slice whose modules are, all of them, in the net that it was taken from."""
+        internals = self._isomorph
+        return (
+            internals.view
+            and len(self) > 0
+            and internals.binding is None
+            and self.parent is None
+            and all(not is_described(module) or module.parent not in (None, self) for module in self)
+        )
 
     def forward(self, x: Any) -> Any:
         for module in self:
@@ -119,6 +168,7 @@ class _ByName(Module, describes=True):
         return getattr(self, name)
 
     def __delitem__(self, name: str) -> None:
+        self[name]  # raises for a name that it lacks
         delattr(self, name)
         self.names = tuple(each for each in self.names if each != name)
 

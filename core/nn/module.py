@@ -244,11 +244,14 @@ class Module(Tree, reserves=True):
     def train(self: M, mode: bool = True) -> M:
         """Put the module and all inside into training mode, or out of it."""
         with locked(self):
+            bindings = {}
             for _, module in self.named_modules():
                 module._isomorph.training = bool(mode)
-            binding = self._isomorph.binding
-            if binding is not None:
-                binding.forget_runs()
+                binding = module._isomorph.binding
+                bindings[id(binding)] = binding
+            for binding in bindings.values():  # a slice's modules may be those of several nets
+                if binding is not None:
+                    binding.forget_runs()
         return self
 
     def eval(self: M) -> M:

@@ -7,7 +7,7 @@ from typing import Any
 from flax import linen
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, Row
 
 from ..adapter import JaxAdapter
 from ..leaf import leaf
@@ -29,7 +29,7 @@ class Sequential(linen.Sequential):
         return len(self.layers)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.layers[index]
+        return Row(self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
 
 @JaxAdapter.lowers(nn.Sequential, nn.ModuleList)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, Row
 
 from ..adapter import MXNetAdapter
 from ..blocks import Nested, declare, prefix_of
@@ -39,6 +39,8 @@ class Sequential(Nested, gluon.nn.HybridSequential):
         return _new, (type(self),)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):  # Gluon 1.9's own makes another Block, which renames what is inside
+            return Row(list(self._children.values())[key])
         if state.F is None:
             return super().__getitem__(key)
         return list(self._children.values())[key]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, Row
 
 from ..adapter import NumpyAdapter
 from ..framework import NumpyModule
@@ -30,7 +30,8 @@ class Sequential(NumpyModule):
         return len(self.modules)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.modules[index]
+        found = self.modules[index]
+        return Row(found) if isinstance(found, list) else found
 
 
 @NumpyAdapter.lowers(nn.Sequential, nn.ModuleList)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from isomorph import nn
-from isomorph.adapter import Binding
+from isomorph.adapter import Binding, Row
 
 from ..adapter import TensorFlowAdapter
 from ..composite import Net
@@ -34,7 +34,7 @@ class Sequential(Net, keras.Sequential):  # type: ignore[misc]
     compute_output_spec = keras.Operation.compute_output_spec
 
     def __getitem__(self, index: Any) -> Any:
-        return self._layers[index]
+        return Row(self._layers[index]) if isinstance(index, slice) else self._layers[index]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._layers)
