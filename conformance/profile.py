@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +29,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }
 # A shorter piece of what is received would fit almost any failure.
 SHORTEST = 5
+# After so many days it has to be looked at whether a case still fails.
+LONGEST_REVIEW = 366
 QUESTIONS = {
     "gradients": "Does net.gradients give derivatives?",
     "compile": "Does to(compile=True) compile calls?",
@@ -137,6 +141,10 @@ def _is_claim(profile: Profile, name: str, claim: Any) -> bool:
         and isinstance(claim["parameters"], list)
         and all(isinstance(each, str) for each in claim["parameters"])
     )
+    if is_good and claim["class"].partition(".")[0] in (sys.stdlib_module_names | {""}):
+        # Every object is a builtins.object: such a claim would hold for anything.
+        profile.problems.append(f"native {name}: {claim['class']!r} is no class of a framework's package")
+        return False
     if not is_good:
         want = '{ class = "...", parameters = ["...", ...] }'
         profile.problems.append(f"native {name} must be {want}, not {claim!r}")
@@ -200,6 +208,8 @@ def _read_expectation(
     faults = []
     if expectation.id not in ids:
         faults.append("no case has this id; `isomorph conformance list` has all")
+    if expectation.id.startswith("core."):
+        faults.append("a case of level core must pass: none may be expected to fail")
     if expectation.kind not in KINDS:
         faults.append(f"kind {expectation.kind!r} is none of {', '.join(KINDS)}")
     if not expectation.reason.strip():
@@ -207,6 +217,10 @@ def _read_expectation(
     if expectation.review < today:
         due = f"its review was due on {expectation.review}"
         faults.append(f"{due}: run the case without it, and set a new day if it still fails")
+    if (expectation.review - today).days > LONGEST_REVIEW:
+        faults.append(f"its review is on {expectation.review}: set a day within a year")
+    if not (math.isfinite(expectation.bound) and expectation.bound >= 0):
+        faults.append(f"its bound is {expectation.bound}: state a finite number, 0 or more")
     if not expectation.bound and len(expectation.received.strip()) < SHORTEST:
         faults.append(f"it states neither a bound nor {SHORTEST} characters of what is received")
     faults += _outside(expectation.versions, versions)

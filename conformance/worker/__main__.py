@@ -153,8 +153,13 @@ def _environment(text: str | None) -> dict[str, str]:
 
 def _is_ours(warning: warnings.WarningMessage) -> bool:
     """Whether a warning is the library's: a framework's own points elsewhere."""
-    parts = Path(warning.filename).parts
-    return warning.category is UserWarning and "isomorph" in parts and "backends" not in parts
+    from isomorph import errors
+
+    # By the package's own folder: where it is installed, any name may stand in the path.
+    package, file = Path(errors.__file__).parent, Path(warning.filename)
+    if warning.category is not UserWarning or not file.is_relative_to(package):
+        return False
+    return file.relative_to(package).parts[0] != "backends"
 
 
 def perform(pipe: Pipe, session: Any, request: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,10 @@ def test_a_profile_that_does_not_answer_fails(profile: Path, name: str, text: st
         ("[[expects]]\nid = 'x'", "a profile has no 'expects'"),
         ("[environment]\nA = 1", "environment A is no text: 1"),
         ("[native]\nDense = 'a.b.Dense'", "native Dense must be { class"),
+        (
+            "[native]\nDense = { class = 'builtins.object', parameters = [] }",
+            "no class of a framework's package",
+        ),
         ("[native]\nDense = { class = 'a.b.Dense' }", "native Dense must be { class"),
     ],
 )
@@ -137,7 +142,7 @@ def test_no_profile_is_a_problem(tmp_path: Path) -> None:
 
 TODAY = datetime.date(2026, 11, 22)
 LATE: dict[str, Any] = {
-    "id": "core.drill.trouble",
+    "id": "layers.drill.trouble",
     "kind": "framework-bug",
     "observable": "output",
     "received": "elements differ",
@@ -155,6 +160,8 @@ def expecting(profile: Path, *rows: dict[str, Any], backend: str = "drill-answer
             text = (
                 f"{{ numpy = {json.dumps(value['numpy'])} }}"
                 if name == "versions"
+                else repr(value)
+                if isinstance(value, float)  # JSON has no inf and nan
                 else json.dumps(value, default=str)
             )
             lines.append(f"{name} = {value if isinstance(value, datetime.date) else text}")
@@ -203,13 +210,18 @@ def test_a_crash_is_never_expected(profile: Path) -> None:
         ([{**LATE, "versions": {"numpy": "new"}}], "'new' is no range of versions"),
         ([{**LATE, "versions": {"numpy": 2}}], "2 is no range of versions"),
         ([{**LATE, "bound": "much"}], "bound is no number"),
+        ([{**LATE, "bound": math.inf}], "state a finite number"),
+        ([{**LATE, "bound": math.nan}], "state a finite number"),
+        ([{**LATE, "bound": -1.0}], "state a finite number"),
+        ([{**LATE, "review": datetime.date(2027, 12, 1)}], "set a day within a year"),
+        ([{**LATE, "id": "core.drill.before"}], "none may be expected to fail"),
         ([{**LATE, "received": 0}], "received is no text"),
         ([{**LATE, "kind": "flaky"}], "kind 'flaky' is none of"),
         ([{**LATE, "reason": " "}], "it gives no reason"),
         ([{**LATE, "received": ""}], "neither a bound nor 5 characters of what is received"),
         ([{**LATE, "received": " a b "}], "neither a bound nor 5 characters of what is received"),
         ([{**LATE, "skip": True}], "there is no key 'skip' in one"),
-        ([{"id": "core.drill.trouble"}], "it has no 'reason'"),
+        ([{"id": "layers.drill.trouble"}], "it has no 'reason'"),
         ([LATE, LATE], "it is there twice"),
     ],
 )

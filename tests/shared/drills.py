@@ -22,7 +22,13 @@ def net(name: str, units: int, *inputs: int) -> dict[str, Any]:
         ["call", {"inputs": [spread(*(inputs or (2, 5)))]}],
     ]
     return case(
-        f"core.drill.{name}", "D-4", steps, [[3, "output"]], feature="drill", oracle="reference", timeout=2.0
+        f"layers.drill.{name}",
+        "D-4",
+        steps,
+        [[3, "output"]],
+        feature="drill",
+        oracle="reference",
+        timeout=2.0,
     )
 
 
