@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 .PHONY: demo test test-numpy2 conformance check bench clean
 
 demo: .venv/demo/done  ## NumPy only: the digits example and the conformance suite, in seconds
-	.venv/demo/bin/isomorph run examples/digits.py
+	.venv/demo/bin/python examples/digits.py
 	.venv/demo/bin/isomorph conformance run --backend numpy
 
 test: .venv/test/done  ## every framework, every test

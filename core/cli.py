@@ -188,7 +188,8 @@ def _print_one(name: str, result: Any) -> None:
     print(f"{name} on {result.backend}\n\nparameters before data\n{result.before}\n")
     print(f"parameters after the first call\n{result.after}\n")
     print(f"{result.parameters:,} trainable parameters, initial values {result.digest}")
-    print(f"first predictions, untrained: {' '.join(str(value) for value in result.predictions)}")
+    untrained = ", untrained" if result.untrained else ""
+    print(f"first predictions{untrained}: {' '.join(str(value) for value in result.predictions)}")
     print(f"first call {result.first_call * 1e3:.1f} ms, later calls {result.later_call * 1e3:.2f} ms")
 
 

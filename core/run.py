@@ -36,6 +36,7 @@ class Result:
     first_call: float = 0.0
     later_call: float = 0.0
     predictions: list[Any] = field(default_factory=list)
+    untrained: bool = True
     before: str = ""
     after: str = ""
     output: Any = None
@@ -53,7 +54,11 @@ def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_f
     try:
         adapter = registry.backend(backend)
         result.backend = adapter.name
-        net = target.make().initialize(seed=seed).to(adapter.name, data_format=data_format).eval()
+        net = target.make()
+        result.untrained = not all(parameter.is_ready for parameter in net.state().values())
+        if result.untrained:
+            net.initialize(seed=seed)
+        net.to(adapter.name, data_format=data_format).eval()
         result.before = repr(net.parameters())
         result.first_call, output = _timed(lambda: to_numpy(net(*inputs)))
         times = [_timed(lambda: to_numpy(net(*inputs)))[0] for _ in range(LATER_CALLS)]

@@ -86,6 +86,20 @@ def test_run_digits_on_all_backends_agrees() -> None:
     assert all(result["difference"] < 1e-4 for result in report["results"])
 
 
+def test_the_trained_digits_net_says_the_same_on_all_backends() -> None:
+    done = isomorph("run", f"{DIGITS}:trained", "--backend", "all", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert len({tuple(result["predictions"]) for result in results}) == 1
+    assert sum(found == digit for digit, found in enumerate(results[0]["predictions"])) >= 9
+    assert not any(result["untrained"] for result in results)
+
+
+def test_what_was_trained_is_not_called_untrained() -> None:
+    assert "first predictions: 0 1 2 3 4 " in isomorph("run", f"{DIGITS}:trained").stdout
+    assert "first predictions, untrained: " in isomorph("run", DIGITS).stdout
+
+
 def test_run_in_channels_last_agrees() -> None:
     done = isomorph("run", DIGITS, "--backend", "numpy,torch", "--data-format", "channels_last")
     assert done.returncode == 0, done.stdout + done.stderr

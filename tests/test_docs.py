@@ -104,9 +104,19 @@ def example_output(name: str, backend: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+# Training is PyTorch's own.
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "train_digits.py")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_print_the_same_on_every_backend(path: Path, backend: str) -> None:
     assert example_output(path.name, backend) == example_output(path.name, "numpy")
+
+
+def test_the_digits_example_recognises_what_it_never_saw() -> None:
+    (percent,) = re.findall(r"recognised: ([\d.]+)%", example_output("digits.py", "numpy"))
+    assert float(percent) > 97
+    assert (ROOT / "examples" / "digits_weights.npz").stat().st_size < 100_000
 
 
 def test_readme_commands_exist() -> None:
