@@ -20,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+# What the process that tries a backend's import prints last, and the seconds that it has for it.
+READY, IMPORT_LIMIT = "the backend is ready", 300.0
 TargetArgument = Annotated[
     str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and a model in it.")
 ]
@@ -92,7 +94,8 @@ def run(
         _print_one(loaded.name, results[0])
     else:
         _print_table(loaded.name, results, agree, inputs)
-    if not agree or (len(results) == 1 and results[0].status != "ok"):
+    # With "all", what is not installed is told; what was asked for by name has to run.
+    if not agree or (backend != "all" and any(each.status != "ok" for each in results)):
         raise typer.Exit(1)
 
 
@@ -102,10 +105,12 @@ def summary(target: TargetArgument, shape: ShapeOption = None, as_json: JsonOpti
 
     A size may be left open with ?, as in --shape ?,20.
     """
-    from .target import load, parse_shape
+    from .target import load, parse_shape, users_code
 
     net = load(target).make()
-    table = net.summary(*(parse_shape(text) for text in shape or []))
+    specs = [parse_shape(text) for text in shape or []]
+    with users_code(f"{target} can't be summarized"):
+        table = net.summary(*specs)
     print(json.dumps(table.to_dict(), indent=2) if as_json else table)
 
 
@@ -154,15 +159,23 @@ def _check(info: Any) -> tuple[str, str]:
 
     program = (
         f"import isomorph\ntry:\n    isomorph.backend({info.name!r})\n"
-        "except isomorph.errors.IsomorphError as error:\n    raise SystemExit(str(error))"
+        f"except isomorph.errors.IsomorphError as error:\n    raise SystemExit(str(error))\nprint({READY!r})"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    command = [sys.executable, "-c", program]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_LIMIT)
+    except subprocess.TimeoutExpired:
+        return "broken", f"The {info.name} backend gives no answer: its import took over {IMPORT_LIMIT:g} s"
+    if done.returncode == 0 and done.stdout.rstrip().endswith(READY):
         return "ready", ""
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
     told = f"The {info.name} backend"
     start = next((i for i, line in enumerate(lines) if line.startswith(told)), len(lines) - 1)
-    return "broken", " ".join(line.strip() for line in lines[start:]) or f"exit code {done.returncode}"
+    why = " ".join(line.strip() for line in lines[start:])
+    return (
+        "broken",
+        why or f"The {info.name} backend ends its process on import (exit code {done.returncode})",
+    )
 
 
 def _names(backend: str | None, registry: Any) -> list[str]:
@@ -196,6 +209,7 @@ def _print_one(name: str, result: Any) -> None:
 def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
     table = Table(
@@ -207,7 +221,7 @@ def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, 
         "first call",
         "later call",
         "first predictions",
-        title=f"{name} on {shapes}",
+        title=Text(f"{name} on {shapes}"),
         box=None,
         title_justify="left",
     )
@@ -229,15 +243,22 @@ def _print_table(name: str, results: list[Any], agree: bool, inputs: tuple[Any, 
     console.print(table)
     for each in results:
         if each.message:
-            console.print(
-                f"{each.backend}: {each.message}", style="red" if each.status != "not installed" else ""
-            )
-    done = sum(each.status == "ok" for each in results)
+            style = "red" if each.status != "not installed" else ""
+            # As it is: rich would take the brackets of isomorph[torch] for its markup.
+            console.print(Text(f"{each.backend}: {each.message}"), style=style)
+    ran = [each for each in results if each.status in ("ok", "differs")]
     differ = sum(each.status == "differs" for each in results)
-    print(
-        f"{done + differ} of {len(results)} backends ran"
-        + (" and agree." if agree else f"; {differ} differ.")
-    )
+    line = f"{len(ran)} of {len(results)} backends ran"
+    if differ:
+        line += f"; {differ} differ"
+    elif len(ran) > 1:
+        line += " and agree"
+    elif ran:
+        line += ": there is nothing to compare it with"
+    for status in ("not installed", "failed"):
+        if names := ", ".join(each.backend for each in results if each.status == status):
+            line += f"; {status}: {names}"
+    print(f"{line}.")
 
 
 class _progress:  # noqa: N801 - used as a function in a with statement
@@ -261,17 +282,53 @@ class _progress:  # noqa: N801 - used as a function in a with statement
             self.status.stop()
 
 
-def _add_commands() -> None:
-    """Add the groups of commands that entry points of ``isomorph.commands`` name."""
+def _add_commands(typed: str) -> None:
+    """Add the groups of commands that entry points of ``isomorph.commands`` name.
+
+    Another package's is imported only where it is the command that was typed: one that fails, hangs or
+    exits on import harms no other.
+    """
     from importlib.metadata import entry_points
 
-    for point in entry_points(group="isomorph.commands"):
-        app.add_typer(point.load(), name=point.name)
+    def package(point: Any) -> str:
+        return point.dist.name if point.dist else "an unknown package"
+
+    points = sorted(entry_points(group="isomorph.commands"), key=lambda each: package(each) != "isomorph")
+    taken = {str(each.name or getattr(each.callback, "__name__", "")): "" for each in app.registered_commands}
+    for point in points:
+        if package(point) == "isomorph":
+            app.add_typer(point.load(), name=point.name)
+        elif point.name in taken:
+            if typed in ("", point.name):
+                why = f"{taken[point.name] or 'Isomorph itself'} has one of this name"
+                print(f"The command {point.name!r} of {package(point)} is refused: {why}.", file=sys.stderr)
+            continue
+        elif typed == point.name:
+            app.add_typer(_group(point, package(point)), name=point.name)
+        else:
+            app.command(point.name, help=f"From the package {package(point)}.")(lambda: None)
+        taken[point.name] = "" if package(point) == "isomorph" else package(point)
+
+
+def _group(point: Any, package: str) -> typer.Typer:
+    """Return another package's group of commands; where there is none, say why and exit with 1."""
+    try:
+        found = point.load()
+        if isinstance(found, typer.Typer):
+            return found
+        why = f"{point.value} is a {type(found).__name__}, not a typer.Typer"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as cause:
+        why = f"{type(cause).__name__}: {cause}"
+    print(f"The command {point.name!r} of {package} can't be used: {why}", file=sys.stderr)
+    print(f"  Repair that package, or remove it with: pip uninstall {package}.", file=sys.stderr)
+    raise SystemExit(1)
 
 
 def main() -> None:
     """Run the command line."""
-    _add_commands()
+    _add_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
     guarded(app)
 
 

@@ -127,9 +127,9 @@ def _load(found: BackendInfo) -> Adapter:
         raise BackendBrokenError.named(found.name, text, "Uninstall all but one, or rename the entry point.")
     try:
         adapter = found.entry_point.load()()
-    except BackendBrokenError:
+    except (BackendBrokenError, KeyboardInterrupt):
         raise
-    except Exception as cause:
+    except BaseException as cause:  # an exit on import would end the caller, and look like success
         first = (str(cause).strip().splitlines() or [""])[0]
         place = traceback.extract_tb(cause.__traceback__)[-1]
         text = f"{type(cause).__name__}: {first} ({place.filename}, line {place.lineno})"

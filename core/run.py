@@ -62,23 +62,25 @@ def run(target: Target, backend: str, inputs: tuple[Any, ...], seed: int, data_f
         result.before = repr(net.parameters())
         result.first_call, output = _timed(lambda: to_numpy(net(*inputs)))
         times = [_timed(lambda: to_numpy(net(*inputs)))[0] for _ in range(LATER_CALLS)]
+        result.later_call = statistics.median(times)
+        result.after = repr(net.parameters())
+        result.parameters = sum(p.shape.size for p in net.parameters().values())
+        result.shapes = {path: list(p.shape.known()) for path, p in net.state().items()}
+        result.digest = digest(net)
+        result.output = output
+        result.predictions = first_predictions(output)
     except BackendNotInstalledError as error:
         return Result(backend, "not installed", str(error))
-    except Exception as error:
-        # Whatever the user's own code raises is this backend's result; the others go on.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Whatever the user's own code raises, an exit too, is this backend's result; the others go on.
         return Result(backend, "failed", f"{type(error).__name__}: {error}")
-    result.later_call = statistics.median(times)
-    result.after = repr(net.parameters())
-    result.parameters = sum(p.shape.size for p in net.parameters().values())
-    result.shapes = {path: list(p.shape.known()) for path, p in net.state().items()}
-    result.digest = digest(net)
-    result.output = output
-    result.predictions = first_predictions(output)
     return result
 
 
 def compare(results: list[Result], tolerance: float) -> bool:
-    """Fill in each result's difference to the first that ran; return whether all agree."""
+    """Fill in each result's difference to the first that ran; return whether all that are installed agree."""
     done = [result for result in results if result.status == "ok"]
     for result in done:
         result.difference = difference(result.output, done[0].output)

@@ -6,7 +6,8 @@ import difflib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,20 @@ import numpy as np
 from .errors import InvalidArgumentError, IsomorphError, TargetError
 from .nn.module import Module
 from .tensor import DTYPES, TensorSpec
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """Run a user's code: whatever it raises, an exit included, is a `TargetError` that begins with `what`.
+
+    Isomorph's own errors and Ctrl-C go through.
+    """
+    try:
+        yield
+    except (IsomorphError, KeyboardInterrupt):
+        raise
+    except BaseException as cause:
+        raise TargetError(f"{what}: {type(cause).__name__}: {cause}") from cause
 
 
 class Target:
@@ -38,7 +53,8 @@ class Target:
                 f"{self.name} has no data to run on.\n  Give its input's shape, for example "
                 "--shape 2,20, or define example_inputs() in its file."
             )
-        given = examples()
+        with users_code(f"example_inputs() of {self.name} fails"):
+            given = examples()
         inputs = tuple(given) if isinstance(given, (tuple, list)) else (given,)
         if not inputs or not all(hasattr(each, "shape") for each in inputs):
             raise TargetError(f"example_inputs() of {self.name} must return one array or a tuple of arrays.")
@@ -113,10 +129,8 @@ def _import_file(file: str) -> ModuleType:
     sys.modules[namespace.__name__] = namespace
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
-    try:
+    with users_code(f"{file} fails on import"):
         spec.loader.exec_module(namespace)
-    except (Exception, SystemExit) as cause:
-        raise TargetError(f"{file} fails on import: {type(cause).__name__}: {cause}") from cause
     return namespace
 
 
@@ -137,12 +151,8 @@ def _make(file: str, name: str, value: Any) -> Module:
                 f"{file}:{name} can't be made without arguments: {cause}.\n"
                 f"  Give its arguments defaults, or write a function that returns a {name}."
             ) from cause
-        try:
+        with users_code(f"{file}:{name} can't be made"):
             net = value()
-        except IsomorphError:
-            raise
-        except Exception as cause:
-            raise TargetError(f"{file}:{name} can't be made: {type(cause).__name__}: {cause}") from cause
     else:
         net = value
     if not isinstance(net, Module):

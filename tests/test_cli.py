@@ -180,6 +180,128 @@ def test_an_exception_in_a_users_forward_is_a_result(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["results"][0]["status"] == "failed"
 
 
+EXITS = (
+    MODELS
+    + """
+class Stop(BaseException):
+    pass
+
+class Forward(MLP):
+    def forward(self, x):
+        raise RAISED
+
+class Made(MLP):
+    def __init__(self):
+        raise RAISED
+
+def example_inputs():
+    raise RAISED
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "raised", ["SystemExit(0)", "GeneratorExit()", "Stop('here')", "KeyboardInterrupt()"]
+)
+@pytest.mark.parametrize("command", ["run :Forward", "run :Made", "run :Inputs", "summary :Forward"])
+def test_no_exception_of_a_users_code_is_success(tmp_path: Path, command: str, raised: str) -> None:
+    path = tmp_path / "exits.py"
+    path.write_text(EXITS.replace("RAISED", raised))
+    verb, name = command.split()
+    shape = () if name == ":Inputs" else ("--shape", "2,5")
+    done = isomorph(verb, f"{path}{name.replace('Inputs', 'MLP')}", *shape)
+    assert done.returncode != 0
+    assert raised.partition("(")[0] in done.stderr or "Aborted" in done.stderr or done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def installed(folder: Path, distribution: str, group: str, name: str, source: str) -> None:
+    """Write what pip leaves of a package with one entry point."""
+    module = f"module_of_{distribution}"
+    (folder / f"{module}.py").write_text(source + "\n")
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[isomorph.{group}]\n{name} = {module}:app\n")
+
+
+BAD_COMMANDS = {
+    "exits": ("raise SystemExit(0)", "SystemExit: 0"),
+    "fails": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "no-group": ("app = 3", "module_of_third:app is a int, not a typer.Typer"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COMMANDS)
+def test_another_packages_bad_command_is_named(tmp_path: Path, name: str) -> None:
+    source, why = BAD_COMMANDS[name]
+    installed(tmp_path, "third", "commands", name, source)
+    done = isomorph(name, "anything", PYTHONPATH=with_path(tmp_path))
+    assert done.returncode == 1
+    assert f"The command {name!r} of third can't be used: {why}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(0)", "import os; os._exit(0)", "while True: pass"])
+@pytest.mark.parametrize(
+    ("arguments", "answer"), [(("conformance", "list"), "cases, suite"), (("--help",), "package third")]
+)
+def test_another_packages_bad_command_harms_no_other(tmp_path: Path, source: str, arguments, answer) -> None:
+    installed(tmp_path, "third", "commands", "extra", source)
+    done = isomorph(*arguments, PYTHONPATH=with_path(tmp_path))
+    assert (done.returncode, answer in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("name", ["run", "conformance"])
+def test_a_command_with_a_built_ins_name_is_refused(tmp_path: Path, name: str) -> None:
+    installed(tmp_path, "third", "commands", name, "import typer\napp = typer.Typer()")
+    done = isomorph(name, "--help", PYTHONPATH=with_path(tmp_path))
+    assert f"The command {name!r} of third is refused: Isomorph itself has one of this name." in done.stderr
+    assert done.stdout == isomorph(name, "--help").stdout
+
+
+def test_another_packages_command_runs(tmp_path: Path) -> None:
+    group = "import typer\napp = typer.Typer()\n@app.command()\ndef hello(): print('hello')\n"
+    installed(tmp_path, "third", "commands", "extra", group + "@app.command()\ndef bye(): print('bye')")
+    assert isomorph("extra", "hello", PYTHONPATH=with_path(tmp_path)).stdout == "hello\n"
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(0)", "import os; os._exit(0)", "while True: pass"])
+def test_a_backend_that_exits_or_hangs_on_import_is_broken(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isomorph import BackendInfo, cli
+
+    installed(tmp_path, "third", "backends", "extra", source)
+    monkeypatch.setenv("PYTHONPATH", with_path(tmp_path))
+    if source.startswith("while"):
+        monkeypatch.setattr(cli, "IMPORT_LIMIT", 2.0)
+    status, why = cli._check(BackendInfo("extra", (), {}, None))
+    assert (status, why.startswith("The extra backend ")) == ("broken", True)
+
+
+ABSENT = "Metadata-Version: 2.1\nName: third\nVersion: 1.0\nProvides-Extra: extra\n"
+
+
+@pytest.mark.parametrize(("asked", "code"), [("all", 0), ("numpy,extra", 1), ("extra", 1)])
+def test_a_backend_that_is_not_there_is_told_with_its_extra(models, tmp_path, asked: str, code: int) -> None:
+    installed(tmp_path, "third", "backends", "extra", "app = 3")
+    needs = ABSENT + "Requires-Dist: is-nowhere; extra == 'extra'\n"
+    (tmp_path / "third-1.0.dist-info" / "METADATA").write_text(needs)
+    done = isomorph(
+        "run", f"{models}:MLP", "--shape", "2,5", "--backend", asked, PYTHONPATH=with_path(tmp_path)
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "third[extra]" in said
+    assert asked == "extra" or "not installed: extra" in said
+
+
+def with_path(folder: Path) -> str:
+    """Return a module search path with a folder in front."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+
+
 def test_backend_from_the_environment(models: str) -> None:
     assert (
         "MLP on torch"
