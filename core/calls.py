@@ -79,6 +79,7 @@ def natives_kept(module: Tree) -> Iterator[bool]:
     waiting = [p for p in root.state().values() if not _is_stored(p)]
     before = Snapshot().keep(waiting, "_shape", "_value", "_slot")
     restore = _restorer(root) if bound_before and waiting else None
+    checked = set(root._isomorph.binding.checked) if restore is not None else set()
     try:
         yield bool(waiting)
     except BaseException:
@@ -87,6 +88,7 @@ def natives_kept(module: Tree) -> Iterator[bool]:
         before.restore()
         if fresh and restore is not None:
             restore()
+            binding.checked &= checked
             binding.forget_runs()
             raise
         if fresh or not bound_before:

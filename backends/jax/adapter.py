@@ -108,6 +108,9 @@ class JaxAdapter(Adapter):
         with jax.ensure_compile_time_eval():  # the first call may be inside a user's jax.jit
             state_of(binding).store([(slot, moved(slot)) for slot in slots])
 
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        return state_of(binding).restorer()
+
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         return runner(state_of(binding), module, signature)
 

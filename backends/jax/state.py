@@ -112,6 +112,19 @@ class State:
             self.row = variables, leaves, before if is_same else treedef
         return self.row
 
+    def restorer(self) -> Callable[[], None]:
+        """Return what puts the variables of now back; the modules themselves never change."""
+        kept, calls, is_seeded = self.variables, self.calls, "seed" in vars(self)
+
+        def restore() -> None:
+            self.replace(kept)
+            self.calls = calls
+            self.runners.clear()
+            if not is_seeded:
+                vars(self).pop("seed", None)
+
+        return restore
+
     def update(self, module: nn.Module, updates: Tree) -> None:
         """Keep the buffers, such as running statistics, that a call changed."""
         if set(map(type, jax.tree.leaves(updates))) - {concrete()}:

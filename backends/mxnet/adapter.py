@@ -18,6 +18,7 @@ from .composite import composite
 from .deferral import inferred, link, load
 from .framework import NDArray, Symbol, autograd, context_of, mx, np_mode
 from .ops import ARRAYS, SYMBOLS, WIDER
+from .restore import restorer
 from .values import assign
 
 
@@ -79,6 +80,9 @@ class MXNetAdapter(Adapter):
                     if extra._data is None:
                         extra.shape = extra.shape if min(extra.shape, default=0) > 0 else shape
                         extra._finish_deferred_init()
+
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        return restorer(binding)
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         return Run(binding, module, signature)

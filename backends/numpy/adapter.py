@@ -67,6 +67,15 @@ class NumpyAdapter(Adapter):
                 for slot in slots:
                     setattr(slot.owner, slot.native_name, values)
 
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        slots = [slot for tied in binding.slots.values() for slot in tied if not self.is_ready(slot)]
+
+        def restore() -> None:
+            for slot in slots:
+                setattr(slot.owner, slot.native_name, None)
+
+        return restore
+
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         call = binding.native(module)
         if not signature.updates:

@@ -29,6 +29,7 @@ from .composite import Composite, Net, compose
 from .deferral import TransposedView, attach, build, input_shapes, relative_path, storage, weights_of
 from .framework import device_of, keras, tf
 from .ops import SymbolicOps, TensorFlowOps
+from .restore import restorer
 
 L = TypeVar("L", bound=Lowering)
 # How many kinds of calls a net keeps compiled, over all its modes; the oldest goes.
@@ -110,6 +111,9 @@ class TensorFlowAdapter(Adapter):
             native = binding.natives.get(id(module))
             if isinstance(native, Net) and not native.built:
                 native.built = all(parameter.is_ready for parameter in module.state().values())
+
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        return restorer(binding)
 
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         native = binding.native(module)

@@ -37,7 +37,6 @@ def restorer(binding: Binding) -> Callable[[], None]:
                 buffer.copy_(value)
         for restore_module in modules:
             restore_module()
-        binding.checked -= set(waiting)
         binding.memory.pop("inputs", None)
         binding.memory.pop("compiled", None)
 
