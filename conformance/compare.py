@@ -397,7 +397,7 @@ COMPARISONS: dict[str, Compare] = {
     "gradients": _gradients,
     "error": _error,
     "error.text": _error_text,
-    **{name: _result(name) for name in ("spec", "count", "same_object", "backend")},
+    **{name: _result(name) for name in ("spec", "specs", "count", "same_object", "backend")},
     "selected": _result("paths"),
     "value": _read_value,
     "tree": _result("tree"),

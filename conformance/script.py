@@ -200,7 +200,7 @@ class _Steps:
         return [f"{part(net, path)}.initialize({', '.join([*given, *keywords(options)])})"]
 
     def do_infer(self, shapes: list[Any], net: str = "net") -> list[str]:
-        given = ", ".join(contained(each, written) for each in shapes)
+        given = ", ".join(contained(each, _spec) for each in shapes)
         return [f"print({named(net)}.infer({given}))"]
 
     def do_apply_init(
@@ -309,6 +309,13 @@ class _Steps:
 
     def do_select(self, pattern: str, net: str = "net") -> list[str]:
         return [f"print(list({named(net)}.parameters().select({written(pattern)})))"]
+
+
+def _spec(data: Any) -> str:
+    """Return a shape, or a shape and its type, as a user writes it."""
+    if not isinstance(data, dict):
+        return written(tuple(data))
+    return f"isomorph.adapter.TensorSpec({tuple(data['shape'])}, {data['dtype']!r})"
 
 
 if __name__ == "__main__":

@@ -95,6 +95,16 @@ CLAUSES: tuple[Clause, ...] = tuple(
         ),
         ("I-10", "Over the table of options, windows give the sizes that the closed formulas say."),
         (
+            "I-11",
+            """Inference says the shape and the type of a layer's output, from whole shapes and from shapes
+            with open sizes.""",
+        ),
+        (
+            "I-12",
+            """Inference says the shapes and the types of what each function of isomorph.ops gives, as a call
+            does.""",
+        ),
+        (
             "N-1",
             """Built-in laws draw from the stream of (seed, canonical path): SFC64 seeded by the seed
             and the SHA-256 of the path; the values are equal bit by bit on every backend.""",

@@ -13,7 +13,7 @@ from typing import Any
 TABLES = (
     *("defer", "threads", "infer", "initialize", "precedence"),
     *("state", "share", "arguments", "forwards", "errors", "books"),
-    *("layers", "tables", "initialize_layers", "refusals", "types", "functions"),
+    *("layers", "tables", "inferred", "initialize_layers", "refusals", "types", "functions"),
     *("published", "chains", "looked"),
     *("modes", "gradients", "derivatives", "freeze", "extras", "forwards_with"),
 )

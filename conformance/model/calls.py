@@ -131,14 +131,19 @@ class _Tracer(Program):
             raise Refused("ForwardError", path=self.net.label(self.at)) from error
         # A shape alone says nothing of a type.
         dtype = None if None in dtypes else functions.result_dtype(name, dtypes, options)
+        again = other[0] if other else output
         if isinstance(output, list):
-            return [(np.shape(each), dtype) for each in output]
-        sizes = zip(np.shape(output), np.shape(other[0] if other else output))
-        return tuple(size if size == again else None for size, again in sizes), dtype
+            return [(_common(one, two), dtype) for one, two in zip(output, again)]
+        return _common(output, again), dtype
 
 
 # Two sizes that a net's own are not.
 _OPEN = (97, 89)
+
+
+def _common(one: Any, two: Any) -> tuple[int | None, ...]:
+    """Return the sizes that two arrays have in common, None where they differ."""
+    return tuple(size if size == other else None for size, other in zip(np.shape(one), np.shape(two)))
 
 
 def _ones(value: Any, size: int) -> Any:

@@ -126,12 +126,13 @@ class Machine(Nets):
             each.value, each.is_exact = value, True
 
     def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
-        """Infer sizes from shapes alone."""
+        """Infer sizes from shapes alone, or from shapes with their types."""
         subject = self.nets[net]
-        inputs = [read(each, lambda shape: (tuple(shape), None)) for each in shapes]
+        inputs = [read(each, _spec) for each in shapes]
         output, sizes = trace(subject, subject.root, inputs)
         self._take(sizes)
-        return {"spec": list(tensors(output)[0][0])}
+        specs = [[list(shape), dtype] for shape, dtype in tensors(output)]
+        return {"spec": specs[0][0], "specs": specs}
 
     def _take(self, sizes: Sizes) -> None:
         for parameter, shape in sizes.items():
@@ -303,6 +304,11 @@ class Machine(Nets):
 def _input(data: Any) -> Any:
     """Return an input that is no container: an array, or what is no tensor."""
     return array(data) if isinstance(data, dict) else data
+
+
+def _spec(data: Any) -> Any:
+    """Return a shape and its type, None where only the shape is known."""
+    return (tuple(data["shape"]), data["dtype"]) if isinstance(data, dict) else (tuple(data), None)
 
 
 def _shapes(value: Any, net: Net) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .nested import is_plain, read
+from .nested import Nest, is_plain, read
 from .tree import Net, Node, Parameter, Spec, node_at
 
 # In which mode a line of a program is followed.
 MODES: dict[str | None, bool] = {"training": True, "evaluating": False}
+# Functions that return several tensors.
+_LISTS = ("ops.split",)
 _BY_TYPE = {"NoneType": 0.5, "bool": 2.0, "int": 3.0, "float": 5.0, "str": 7.0}
 # What a forward may ask in plain Python; a tensor is its sizes here.
 PYTHON: dict[str, Callable[..., Any]] = {
@@ -73,7 +75,8 @@ class Program:
         """Return what a line's callee gives."""
         home, _, name = callee.partition(".")
         if home in ("ops", "operator"):
-            return self.function_of(callee.removeprefix("ops."), given, options)
+            found = self.function_of(callee.removeprefix("ops."), given, options)
+            return Nest("list", {str(i): each for i, each in enumerate(found)}) if callee in _LISTS else found
         if home == "python":
             return self.rows(given[0]) if name == "rows" else PYTHON[name](*map(self._seen, given))
         if home == "assign":

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from isomorph import init, nn, ops
+from isomorph.conformance.data import index as decoded
 from isomorph.conformance.layers import CONTAINERS
 from isomorph.conformance.layers.containers import Container
 from isomorph.init.laws import Array
@@ -193,6 +194,8 @@ class Graph(nn.Module):
         home, _, function = name.partition(".")
         if home == "ops":
             return getattr(ops, function)
+        if name == "operator.getitem":
+            return lambda value, index: value[decoded(index)]
         if home == "operator":
             return getattr(operator, function)
         if home == "python":

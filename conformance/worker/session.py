@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from isomorph import Adapter, backend, nn, ops, to_numpy
-from isomorph.adapter import Options
+from isomorph.adapter import Options, TensorSpec
 from isomorph.conformance.data import array, index, operand
 
 from . import build
@@ -134,9 +134,10 @@ class Session:
         self.part(net, path).initialize(given, seed=seed, force=force)
 
     def do_infer(self, shapes: list[Any], net: str = "net") -> dict[str, Any]:
-        """Infer sizes from shapes alone."""
-        spec = self.nets[net].infer(*(made(each, tuple) for each in shapes))
-        return {"spec": [size if isinstance(size, int) else None for size in spec.shape]}
+        """Infer sizes from shapes alone, or from shapes with their types."""
+        output = self.nets[net].infer(*(made(each, _spec) for each in shapes))
+        specs = [[_sizes(each), each.dtype] for each in tensors(output, is_tensor)]
+        return {"spec": specs[0][0], "specs": specs}
 
     def do_apply_init(
         self,
@@ -346,6 +347,15 @@ class Session:
 def is_tensor(value: Any) -> bool:
     """Whether a part of an output is a tensor."""
     return not isinstance(value, (type(None), bool, int, float, str)) or isinstance(value, np.generic)
+
+
+def _spec(data: Any) -> Any:
+    """Return the shape that data describe, with its type where they say one."""
+    return TensorSpec(data["shape"], data["dtype"]) if isinstance(data, dict) else tuple(data)
+
+
+def _sizes(spec: TensorSpec) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in spec.shape]
 
 
 def _as_numpy(output: Any) -> dict[str, Any]:
