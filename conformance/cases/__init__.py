@@ -15,7 +15,17 @@ TABLES = (
     *("state", "share", "arguments", "forwards", "errors", "books"),
     *("layers", "tables", "inferred", "initialize_layers", "refusals", "types", "functions"),
     *("published", "chains", "looked"),
-    *("modes", "gradients", "derivatives", "freeze", "extras", "forwards_with"),
+    *(
+        "second",
+        "extremes",
+        "unseeded",
+        "modes",
+        "gradients",
+        "derivatives",
+        "freeze",
+        "extras",
+        "forwards_with",
+    ),
 )
 
 

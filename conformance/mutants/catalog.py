@@ -13,7 +13,7 @@ from isomorph import registry
 
 HERE = __name__.rpartition(".")[0]
 # Faults of the library itself; they show on the reference backend.
-CORE = ("defer", "initial", "state", "forwards", "errors", "inferred")
+CORE = ("defer", "initial", "state", "forwards", "errors", "inferred", "extremes")
 
 
 class Patch:
