@@ -75,6 +75,7 @@ class Program:
         """Return what a line's callee gives."""
         home, _, name = callee.partition(".")
         if home in ("ops", "operator"):
+            given = [_listed(each) for each in given]
             found = self.function_of(callee.removeprefix("ops."), given, options)
             return Nest("list", {str(i): each for i, each in enumerate(found)}) if callee in _LISTS else found
         if home == "python":
@@ -149,3 +150,8 @@ class Program:
     def function_of(self, name: str, given: list[Any], options: Spec) -> Any:
         """Return a function's output."""
         raise NotImplementedError
+
+
+def _listed(value: Any) -> Any:
+    """Return what a function is given: several tensors are a list to it."""
+    return list(value.items.values()) if isinstance(value, Nest) and value.kind == "list" else value
