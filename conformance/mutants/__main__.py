@@ -20,7 +20,7 @@ HEAD = """# Mutants
 Deliberately broken backends: one fault each, put into the library or an adapter inside the worker's
 process. Made by `python -m isomorph.conformance.mutants` from a real run; a test fails when a mutant
 is not in it, or survives. *Beside* counts other cases that failed, *blocked* those that were not run
-because a case that they need failed, *ran* all that were asked.
+because a case that they need failed, *ran* how many were asked: all, or those of its feature and clause.
 """
 
 
