@@ -13,7 +13,7 @@ from typing import Any
 TABLES = (
     *("defer", "threads", "infer", "initialize", "precedence"),
     *("state", "share", "arguments", "forwards", "errors", "books"),
-    *("layers", "tables", "inferred", "initialize_layers", "refusals", "types", "functions"),
+    *("layers", "tables", "initialize_layers", "refusals", "types", "functions", "inferred"),
     *("published", "chains", "looked"),
     *(
         "second",

@@ -50,7 +50,6 @@ SINGLE: tuple[Row, ...] = (
     ("rank-5", layer("BatchNorm"), (2, 6, 5, 3, 7)),
     ("rank-5", layer("GroupNorm", num_groups=3), (2, 6, 5, 3, 7)),
     ("rank-3", layer("Embedding", num_embeddings=11, embedding_dim=3), (2, 3, 5)),
-    ("one-row", layer("Embedding", num_embeddings=1, embedding_dim=1), (2, 3)),
     ("rank-4", layer("Softmax", axis=1), (2, 3, 5, 7)),
     *(
         (f"told-{name}", layer(kind, activation=name, **options), shape)
