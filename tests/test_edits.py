@@ -182,3 +182,28 @@ def test_a_copy_of_a_slice_is_a_net_of_its_own(backend: str, twin: Callable[[Any
     expected = to_numpy(part(X))
     net[0].bias.set(np.ones(4) * 9)
     np.testing.assert_allclose(to_numpy(alone.to(backend)(X)), expected, rtol=1e-5)
+
+
+MOVES: dict[str, Callable[[Any], Any]] = {
+    "delete-first": lambda net: net.__delitem__(0),
+    "delete-slice": lambda net: net.__delitem__(slice(0, 2)),
+    "insert-first": lambda net: net.insert(0, nn.Dense(5)),
+    "insert-second": lambda net: net.insert(1, nn.Dense(5)),
+    "insert-one-that-is-there": lambda net: net.insert(0, net[2]),
+    "twice": lambda net: (net.insert(0, nn.ReLU()), net.__delitem__(1)),
+}
+
+
+@pytest.mark.parametrize("lowered", [False, True])
+@pytest.mark.parametrize("edit", MOVES)
+def test_modules_that_moved_have_their_new_paths(backend: str, edit: str, lowered: bool) -> None:
+    net = row().to(backend)
+    if lowered:
+        net(X)
+    MOVES[edit](net)
+    for path, parameter in net.state().items():
+        assert parameter.name == path
+    for position, module in enumerate(net):
+        first = next(at for at, each in enumerate(net) if each is module)
+        assert module.parent is net
+        assert (module._isomorph.name, position >= first) == (str(first), True)

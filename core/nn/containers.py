@@ -67,6 +67,11 @@ class ModuleList(Module, holds=(list, Tree)):
             delattr(self, str(position))
         if len(modules) != len(before):
             self.length = len(modules)
+        for module in modules:
+            if module.parent is self:
+                module._isomorph.parent = None  # some moved: the first position of each is its place
+        for position, module in enumerate(modules):
+            self._adopt(str(position), module)
 
     def __len__(self) -> int:
         return self.length
