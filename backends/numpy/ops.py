@@ -19,9 +19,8 @@ def _float(x: Any) -> Array:
     return array if array.dtype.kind == "f" or array.dtype.name == "bfloat16" else array.astype(np.float32)
 
 
-def wide(x: Any) -> Array:
-    """Return half types in float32, in which they are computed; whole numbers too."""
-    array = _float(x)
+def _wide(array: Array) -> Array:
+    """Return half types in float32, in which they are computed."""
     return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
 
 
@@ -30,10 +29,15 @@ def in_float32(function: Any) -> Any:
 
     @functools.wraps(function)
     def computed(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        dtype = _float(x).dtype
-        return function(self, wide(x), *args, **kwargs).astype(dtype, copy=False)
+        array = _float(x)
+        return function(self, _wide(array), *args, **kwargs).astype(array.dtype, copy=False)
 
     return computed
+
+
+def _sigmoid(x: Array) -> Array:
+    # tanh does not overflow where exp(-x) would.
+    return (np.tanh(x * 0.5) + 1) * 0.5
 
 
 def _erf(x: Array) -> Array:
@@ -97,8 +101,7 @@ class NumpyOps(Ops):
 
     @in_float32
     def sigmoid(self, x: Tensor) -> Tensor:
-        # tanh does not overflow where exp(-x) would.
-        return (np.tanh(x * 0.5) + 1) * 0.5
+        return _sigmoid(x)
 
     def relu(self, x: Tensor) -> Tensor:
         return np.maximum(x, np.zeros((), np.asarray(x).dtype))
@@ -112,7 +115,7 @@ class NumpyOps(Ops):
 
     @in_float32
     def silu(self, x: Tensor) -> Tensor:
-        return x * self.sigmoid(x)
+        return x * _sigmoid(x)
 
     def clip(self, x: Tensor, low: float | None, high: float | None) -> Tensor:
         return np.asarray(x).clip(low, high) if low is not None or high is not None else x
@@ -131,10 +134,10 @@ class NumpyOps(Ops):
         return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
     def sum(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-        dtype = np.asarray(x).dtype
-        if dtype.kind in "iub":
-            return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.int64)
-        return np.sum(wide(x), axis=axis, keepdims=keepdims).astype(dtype)
+        array = np.asarray(x)
+        if array.dtype.kind in "iub":
+            return np.sum(array, axis=axis, keepdims=keepdims, dtype=np.int64)
+        return np.sum(_wide(array), axis=axis, keepdims=keepdims).astype(array.dtype, copy=False)
 
     @in_float32
     def mean(self, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
@@ -144,10 +147,10 @@ class NumpyOps(Ops):
         return np.max(x, axis=axis, keepdims=keepdims)
 
     def cumsum(self, x: Tensor, axis: int) -> Tensor:
-        dtype = np.asarray(x).dtype
-        if dtype.kind in "iub":
-            return np.cumsum(x, axis, np.int64)
-        return np.cumsum(wide(x), axis).astype(dtype)
+        array = np.asarray(x)
+        if array.dtype.kind in "iub":
+            return np.cumsum(array, axis, np.int64)
+        return np.cumsum(_wide(array), axis).astype(array.dtype, copy=False)
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return np.matmul(a, b)

@@ -42,8 +42,9 @@ def of_floats(function):
 class AutogradOps(Ops):
     """The table of functions."""
 
-    add, subtract = of_two(operator.add), of_two(operator.sub)
-    multiply, pow = of_two(operator.mul), of_two(operator.pow)
+    # A number is brought to the tensor's type: beside a single number NumPy 1.26 would widen both.
+    add, subtract = of_two(operator.add, alike), of_two(operator.sub, alike)
+    multiply, pow = of_two(operator.mul, alike), of_two(operator.pow)
     divide = of_two(operator.truediv, lambda a, b: (floating(a), floating(b)))
     maximum, minimum = of_two(np.maximum, alike), of_two(np.minimum, alike)
     exp, log, sqrt, tanh = map(of_floats, (np.exp, np.log, np.sqrt, np.tanh))

@@ -81,6 +81,15 @@ class OddAdapter(NumpyAdapter):
                 for slot in (first, *others):
                     slot.owner.cells[slot.native_name] = cell
 
+    def restorer(self, binding: Binding) -> Callable[[], None]:
+        waiting = [slot for tied in binding.slots.values() for slot in tied if not self.is_ready(slot)]
+
+        def restore() -> None:
+            for slot in waiting:
+                slot.owner.cells.pop(slot.native_name, None)
+
+        return restore
+
     def runner(self, binding: Binding, module: nn.Module, signature: Signature) -> Callable[..., Any]:
         slots = [slot for slots in binding.slots.values() for slot in slots if signature.updates]
 
