@@ -15,17 +15,8 @@ TABLES = (
     *("state", "share", "arguments", "forwards", "errors", "books"),
     *("layers", "tables", "initialize_layers", "refusals", "types", "functions", "inferred"),
     *("published", "chains", "looked"),
-    *(
-        "second",
-        "extremes",
-        "unseeded",
-        "modes",
-        "gradients",
-        "derivatives",
-        "freeze",
-        "extras",
-        "forwards_with",
-    ),
+    *("second", "extremes", "unseeded"),
+    *("modes", "gradients", "derivatives", "freeze", "extras", "forwards_with"),
 )
 
 

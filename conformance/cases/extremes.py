@@ -8,7 +8,7 @@ from isomorph.conformance.data import spread
 from isomorph.conformance.layers import RECORDS
 from isomorph.conformance.layers.activations import ACTIVATIONS
 
-from .layers import FORMATS, formats_of, in_format, pair
+from .layers import FORMATS, ROWS, feature_of, formats_of, in_format, pair, simpler
 from .write import Case, Data, case, dense, layer
 
 Row = tuple[str, Data, tuple[int, ...]]
@@ -25,12 +25,12 @@ SEQUENCES = (
     _sequence("groups-of-one", groups=4, out_channels=8),
     _sequence("stride-three", stride=3),
     _sequence("stride-padding", stride=2, padding=1),
-    _sequence("stride-dilation", stride=2, dilation=2),
+    _sequence("dilation-stride", stride=2, dilation=2),
     _sequence("dilation-three", dilation=3, padding=2),
     _sequence("same-even", padding="same", kernel_size=2),
     _sequence("same-stride-three", padding="same", stride=3, kernel_size=4),
-    _sequence("same-dilation", padding="same", dilation=2),
-    _sequence("same-groups", padding="same", groups=2, out_channels=6, stride=2),
+    _sequence("dilation-same", padding="same", dilation=2),
+    _sequence("groups-same", padding="same", groups=2, out_channels=6, stride=2),
     _sequence("valid", padding="valid", stride=2),
     _sequence("kernel-one", kernel_size=1),
     _sequence("known", in_channels=4),
@@ -42,7 +42,6 @@ SINGLE: tuple[Row, ...] = (
     ("one-element-vector", dense(1), (1,)),
     ("one-channel", layer("Conv1d", out_channels=1, kernel_size=1), (1, 1, 1)),
     ("one-channel", layer("Conv2d", out_channels=1, kernel_size=1), (1, 1, 1, 1)),
-    ("two-groups-of-four", layer("Conv2d", out_channels=6, kernel_size=2, groups=2), (2, 8, 5, 3)),
     ("one-feature", layer("LayerNorm"), (2, 1)),
     ("rank-4", layer("LayerNorm"), (2, 3, 5, 7)),
     ("rank-4", layer("GroupNorm", num_groups=2), (2, 6, 5, 7)),
@@ -54,7 +53,6 @@ SINGLE: tuple[Row, ...] = (
     *(
         (f"told-{name}", layer(kind, activation=name, **options), shape)
         for kind, options, shape in (
-            ("Dense", {"units": 5}, (2, 3, 7)),
             ("Conv1d", {"out_channels": 5, "kernel_size": 2}, (2, 3, 7)),
             ("Conv2d", {"out_channels": 5, "kernel_size": 2}, (2, 3, 7, 4)),
         )
@@ -97,12 +95,14 @@ def offset() -> list[Case]:
 def cases() -> list[Case]:
     """Return, for each row and data format, a case of values; and offsets."""
     found: list[Case] = []
+    plainer = {f"layers.{feature_of(spec)}.{slug}" for slug, spec, _ in ROWS}
     for slug, spec, shape in (*SEQUENCES, *SINGLE):
         feature = RECORDS[spec["kind"]].feature
         # An activation comes after the layer's own axes have their order.
         for short in ["first"] if slug.startswith("told") else formats_of(spec, shape):
             stem = f"layers.{feature}.extreme.{slug}" + (".last" if short == "last" else "")
-            base = (f"layers.{feature}.plain",)
+            told = {f"layers.dense.activation-{slug.removeprefix('told-')}"}
+            base = (f"layers.{feature}.plain", *sorted((simpler(feature, slug) | told) & plainer))
             *_, values = pair(stem, spec, in_format(shape, FORMATS[short]), FORMATS[short], base, {})
             found.append({**values, "needs": [f"{each}.values" for each in base]})
     return [*found, *offset()]

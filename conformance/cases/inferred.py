@@ -55,8 +55,7 @@ def _opened(shape: Shape) -> Iterator[list[int | None]]:
 
 def _of_layer(stem: str, spec: Data, shape: Shape, data_format: str) -> Case:
     record = RECORDS[spec["kind"]]
-    options = {} if data_format == "channels_first" else {"data_format": data_format}
-    head: list[Any] = [["construct", {"spec": spec}], ["to", options]]
+    head: list[Any] = [["construct", {"spec": spec}], ["to", layers.moved_in(data_format)]]
     whole = {"shape": list(shape), "dtype": record.input(spec, shape)["dtype"]}
     several = [each for each in _opened(shape) if _answered(head, each)]
     return _asked(stem, "I-11", record.feature, head, [whole, *several], f"{stem}.shapes")

@@ -7,7 +7,7 @@ from typing import Any
 from isomorph.conformance.layers import RECORDS
 from isomorph.conformance.model.rules import declared
 
-from .layers import FORMATS, PLAIN, feature_of, formats_of, in_format, input_for
+from .layers import FORMATS, PLAIN, feature_of, formats_of, in_format, input_for, moved_in
 from .write import Case, Data, case, law
 
 Row = tuple[str, str, Data, tuple[int, ...], Data | None]
@@ -42,11 +42,10 @@ def cases() -> list[Case]:
         feature = feature_of(spec)
         for short in formats_of(spec, shape):
             ask: Data = {"seed": 3} if law_of is None else {"law": law_of, "seed": 3}
-            to: Data = {} if short == "first" else {"data_format": FORMATS[short]}
             x = input_for(spec, in_format(shape, FORMATS[short]))
             steps: list[Any] = [
                 ["construct", {"spec": spec}],
-                ["to", to],
+                ["to", moved_in(FORMATS[short])],
                 ["initialize", ask],
                 ["apply_init", {"inputs": [x]}],
             ]

@@ -38,15 +38,23 @@ def formats_of(spec: Data, shape: tuple[int, ...]) -> list[str]:
     return list(FORMATS) if RECORDS[spec["kind"]].moves_channels and len(shape) > 2 else ["first"]
 
 
+def moved_in(data_format: str) -> Data:
+    """Return the options of a move to a backend in a data format; the default is not named."""
+    return {} if data_format == "channels_first" else {"data_format": data_format}
+
+
+def simpler(feature: str, slug: str) -> set[str]:
+    """Return the stems of the cases whose slugs begin this one: groups-of-four needs groups."""
+    words = slug.split("-")
+    return {f"layers.{feature}.{'-'.join(words[:count])}" for count in range(1, len(words))}
+
+
 def pair(
     stem: str, spec: Data, shape: tuple[int, ...], data_format: str, base: tuple[str, ...], options: Data
 ) -> list[Case]:
     """Return a case of shapes and one of values, of one layer on one input."""
     record = RECORDS[spec["kind"]]
-    to: list[Any] = [
-        "to",
-        {**({} if data_format == "channels_first" else {"data_format": data_format}), **options},
-    ]
+    to: list[Any] = ["to", {**moved_in(data_format), **options}]
     construct: list[Any] = ["construct", {"spec": spec}]
     evaluate: list[Any] = ["mode", {"training": False}]
     call: list[Any] = ["call", {"inputs": [record.input(spec, shape)]}]
@@ -85,7 +93,7 @@ def cases() -> list[Case]:
             last = ".last" if short == "last" else ""
             stem = f"layers.{feature}.{slug}{last}"
             plain = {f"layers.{feature}.plain", f"layers.{feature}.plain{last}", stem.removesuffix(".last")}
-            needs = tuple(sorted((plain & stems) - {stem}))
+            needs = tuple(sorted(((plain | simpler(feature, slug)) & stems) - {stem}))
             stems.add(stem)
             found += pair(stem, spec, in_format(shape, FORMATS[short]), FORMATS[short], needs, {})
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from isomorph.conformance.layers import RECORDS
 
-from .layers import FORMATS, PLAIN, formats_of, in_format
+from .layers import FORMATS, PLAIN, formats_of, in_format, moved_in
 from .write import Case, Data, case
 
 # Channels first; all sizes that a swapped axis could take for another are equal.
@@ -28,7 +28,7 @@ def _input(kind: str, spec: Data, rank: int, data_format: str) -> Data:
 def _steps(kind: str, spec: Data, ranks: list[int], data_format: str, training: bool) -> list[Any]:
     return [
         ["construct", {"spec": spec}],
-        ["to", {} if data_format == "channels_first" else {"data_format": data_format}],
+        ["to", moved_in(data_format)],
         ["initialize", {"seed": 11}],
         ["mode", {"training": training}],
         *(["call", {"inputs": [_input(kind, spec, rank, data_format)]}] for rank in ranks),
@@ -38,13 +38,14 @@ def _steps(kind: str, spec: Data, ranks: list[int], data_format: str, training: 
 def cases() -> list[Case]:
     """Return, for each layer that takes several ranks, a call of each rank and then of all others."""
     found: list[Case] = []
-    for kind, (spec, _) in PLAIN.items():
+    for kind, (spec, shape) in PLAIN.items():
         record, allowed = RECORDS[kind], _ranks(kind)
         if not (record.parameters(spec) or record.moves_channels) or record.takes_indices or len(allowed) < 2:
             continue  # a function of each element knows no rank
         for first in allowed:
             ranks = [first, *(rank for rank in allowed if rank != first)]
             for short in formats_of(spec, EQUAL[max(ranks)]):
+                plain = ".last" if short == "last" and short in formats_of(spec, shape) else ""
                 for training in (False, True) if kind == "BatchNorm" else (False,):
                     mode, last = ".training" if training else "", ".last" if short == "last" else ""
                     steps = _steps(kind, spec, ranks, FORMATS[short], training)
@@ -58,7 +59,7 @@ def cases() -> list[Case]:
                             asked,
                             feature=record.feature,
                             oracle="reference",
-                            needs=(f"layers.{record.feature}.plain.values",),
+                            needs=(f"layers.{record.feature}.plain{plain}.values",),
                         )
                     )
     return found

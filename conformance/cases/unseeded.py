@@ -7,10 +7,13 @@ from typing import Any
 from isomorph.conformance.layers import RECORDS
 from isomorph.conformance.model.rules import declared
 
+from . import initialize_layers
 from .layers import PLAIN, feature_of, input_for
 from .write import Case, Data, case, law
 
 DRAWN = law("Normal")
+# A default law that is wrong is told by a layer's own case, and by no other.
+DEFAULTS = {each["id"] for each in initialize_layers.cases()}
 
 
 def _call(x: Data, net: str = "net") -> list[Any]:
@@ -77,6 +80,8 @@ def _seeded_parts(kind: str, spec: Data, x: Data) -> list[Case]:
     feature = RECORDS[kind].feature
     nested: Data = {"kind": "Sequential", "children": [{"kind": "Sequential", "children": [spec]}]}
     counted = law("Normal", counted=True)
+    default = f"layers.{feature}.initial.default"
+    needs = (f"layers.{feature}.plain.shapes", *([default] if default in DEFAULTS else []))
     rows: dict[str, tuple[str, Data]] = {
         "seed-on-a-part": ("N-10", {"seed": 5, "path": "0"}),
         "seed-on-a-layer": ("N-10", {"seed": 5, "path": "0.0"}),
@@ -92,7 +97,7 @@ def _seeded_parts(kind: str, spec: Data, x: Data) -> list[Case]:
             [[3, "values"], [3, "law_calls"]],
             feature=feature,
             oracle="stream",
-            needs=(f"layers.{feature}.plain.shapes",),
+            needs=needs,
         )
         for slug, (clause, asked) in rows.items()
     ]

@@ -169,7 +169,7 @@ RECORDS = (
             _image("same", padding="same"),
             _image("same-even-kernel", padding="same", kernel_size=[4, 2]),
             _row((2, 3, 12, 8), "same-stride", padding="same", stride=2),
-            _image("same-stride-odd", padding="same", stride=[2, 3]),
+            _image("stride-pair-same", padding="same", stride=[2, 3]),
             _image("valid", padding="valid"),
             _image("dilation", dilation=2),
             _image("dilation-pair", dilation=[3, 2]),

@@ -49,10 +49,7 @@ RECORDS = (
             Row("rank-1", {"units": 7}, (5,)),
             Row("rank-4", {"units": 7}, (2, 3, 11, 5)),
             Row("known", {"units": 7, "in_features": 5}, (2, 5)),
-            *(
-                Row(f"activation-{name}", {"units": 7, "activation": name}, (2, 5))
-                for name in ("relu", "gelu", "silu", "tanh", "sigmoid", "softmax")
-            ),
+            *(Row(f"activation-{name}", {"units": 7, "activation": name}, (2, 5)) for name in ACTIVATIONS),
         ),
         parameters=_parameters,
         infer=_infer,

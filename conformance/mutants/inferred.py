@@ -20,7 +20,7 @@ def _windows(patch: Patch, change: Any) -> None:
     patch.around_all((conv, pooling), "window_output", change)
 
 
-@mutant(kills="layers.conv2d.same-stride-odd.infer", beside=99)
+@mutant(kills="layers.conv2d.stride-pair-same.infer", beside=99)
 def same_is_rounded_down(patch: Patch) -> None:
     """Padding "same" is said to give floor(size / stride) positions."""
 

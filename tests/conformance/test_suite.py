@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import warnings
 from collections import Counter
 from importlib.resources import files
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomorph import nn, ops
+from isomorph import errors, nn, ops
 from isomorph.conformance import manifest as manifests
 from isomorph.conformance import spec
 from isomorph.conformance.compare import COMPARISONS, ROUNDINGS, epsilon
@@ -23,6 +25,7 @@ from isomorph.conformance.layers import CONTAINERS, CORE_LAYERS, RECORDS
 from isomorph.conformance.model.machine import UNKNOWN
 from isomorph.conformance.profile import questions
 from isomorph.conformance.suite import shuffled
+from isomorph.conformance.worker import __main__ as worker
 from isomorph.conformance.worker.session import Session
 
 MANIFEST = manifests.load()
@@ -203,3 +206,15 @@ def test_manifest_is_plain_json() -> None:
     text = files("isomorph.conformance").joinpath("manifest.json").read_text()
     assert json.loads(text) == MANIFEST
     assert Counter(case["level"] for case in CASES).keys() == set(manifests.LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("inside", "is_ours"),
+    [("calls.py", True), ("backends/torch/calls.py", False), ("../other/calls.py", False)],
+)
+def test_a_warning_is_told_apart_wherever_the_package_lies(
+    inside: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "__file__", "/home/backends/isomorph/errors.py")
+    name = os.path.normpath(f"/home/backends/isomorph/{inside}")
+    assert worker._is_ours(warnings.WarningMessage("told", UserWarning, name, 1)) is is_ours
