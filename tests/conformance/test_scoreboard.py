@@ -88,6 +88,7 @@ def test_cell_opens_its_cases(shown: Browser) -> None:
 
 def test_case_opens_from_its_cell_and_leads_back(shown: Browser) -> None:
     shown.driver.find_element(By.XPATH, cell("conv2d", 2) + "/a").click()
+    shown.wait_for("#detail-title", "conv2d on torch")
     shown.one("dialog .case").click()
     assert shown.hash == f"#torch/{FAILED}"
     shown.wait_for("#detail-title", FAILED)
